@@ -1,0 +1,55 @@
+/* cms.h - CMS SignedData (RFC 5652): verifying a stranger's, making our own.
+ * The one door to openssl/cms.h.  Never PKCS7_*, never SMIME_read_CMS: OpenSSL
+ * is asked about the small signature object only, the content is digested while
+ * it streams by and compared here.
+ */
+#ifndef KEP_CMS_H
+#define KEP_CMS_H
+
+#include "libkep/base.h"
+#include "libkep/buf.h"
+#include "libkep/clock.h"
+#include "libkep/digest.h"
+#include "libkep/reason.h"
+#include "libkep/trust.h"
+
+/* Who signed. */
+struct signer {
+	unsigned char certificate[SHA256_SIZE]; /* SHA-256 of the DER certificate */
+	char *subject;          /* RFC 2253 form in UTF-8, for people */
+	char *serial;           /* serial number of the certificate, hexadecimal */
+	char *issuer;           /* RFC 2253 form */
+	char *identity;         /* eleven digits of the T.C. identity number in the subject's serialNumber, or NULL */
+	char *digest;           /* "sha256" | "sha384" | "sha512" */
+	usec  signing_time;     /* a claim of the signer; 0: none */
+};
+void signer_release(struct signer *s);
+
+/* Verify a detached signature.
+ *   der      the decoded smime.p7s, all of it (trailing octets are refused)
+ *   digest   name of the digest that was made of the signed part ("sha256" ...)
+ *   value    that digest, of n octets
+ *   at       time at which chain and validity are judged
+ * REASON_ACCEPTED: *out is filled (release it); any other reason: *out is empty.
+ * Checked: ContentInfo is signedData; exactly one SignerInfo; eContentType
+ * id-data; no eContent; signed attributes present, contentType and messageDigest
+ * once with one value; digest algorithm allowed and the one named; messageDigest
+ * equal; signature; chain to the anchors at security level 2; usable for mail. */
+enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
+                                const struct trust *trust, usec at, struct signer *out);
+
+/* Verify an opaque signature (RFC 8551 section 3.5.2); the same checks, with the
+ * eContent inside.  The content is appended to *content when that is not NULL. */
+enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec at, struct buf *content, struct signer *out);
+
+/* The provider's seal: certificate, chain, private key. */
+struct seal;
+/* NULL: *error names the file and how to mend it (also: key readable by group or
+ * others, key does not fit the certificate). */
+struct seal *seal_load(const char *certificate, const char *key, struct buf *error);
+void seal_free(struct seal *s);
+/* A detached CAdES-B signature (SHA-256; contentType, messageDigest, signing-time,
+ * ESS signing-certificate-v2 of RFC 5035) over content; DER appended to *der. */
+bool seal_sign(const struct seal *s, struct span content, usec at, struct buf *der);
+
+#endif
