@@ -1,1 +1,16 @@
 # tests: units (cmocka), golden conversations, sql (pgTAP), e2e (pytest over a private Postfix), bench.
+KEP_UNIT_TESTS = \
+	tests/unit/base_test \
+	$(KEP_UNIT_TESTS_END)
+KEP_UNIT_TESTS_END =
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(KEP_UNIT_TESTS)
+TESTS += $(KEP_UNIT_TESTS)
+endif
+TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_base_test_SOURCES = tests/unit/base_test.c
+tests_unit_base_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_base_test_LDADD = $(TEST_LIBS)

@@ -1,0 +1,21 @@
+/* daemon.h - what every part of kep-policyd is handed: one loop, one database
+ * connection, one configuration.  Made by main.c, lives as long as the process. */
+#ifndef KEP_DAEMON_H
+#define KEP_DAEMON_H
+
+#include "libkep/conf.h"
+#include "sql/pg.h"
+
+struct event_base;
+struct directory;
+struct signer_child;
+
+struct daemon {
+	const struct conf   *conf;
+	struct event_base   *base;
+	struct pg           *pg;
+	struct directory    *directory;         /* domains and accounts, cached (directory.h) */
+	struct signer_child *signer;            /* the seal's key lives there (signer.h) */
+};
+
+#endif
