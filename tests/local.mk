@@ -1,6 +1,7 @@
 # tests: units (cmocka), golden conversations, sql (pgTAP), e2e (pytest over a private Postfix), bench.
 KEP_UNIT_TESTS = \
 	tests/unit/base_test \
+	tests/unit/digest_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -14,3 +15,7 @@ TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
 tests_unit_base_test_SOURCES = tests/unit/base_test.c
 tests_unit_base_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_base_test_LDADD = $(TEST_LIBS)
+
+tests_unit_digest_test_SOURCES = tests/unit/digest_test.c
+tests_unit_digest_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_digest_test_LDADD = $(TEST_LIBS)
