@@ -1,0 +1,23 @@
+/* outbox.h - receipts on their way to the parties.
+ *
+ * kep.outbox_take() leases due rows; each becomes a job: composed (receipt.h),
+ * sealed (signer.h), stored as fixed octets, injected through conf inject_socket
+ * (smtp.h), marked sent with the queue id of the reply.  What fails comes back
+ * after a pause that doubles up to an hour.  A crash can send a receipt twice,
+ * with the same octets, never zero times.  No receipt begets a receipt.
+ */
+#ifndef KEP_OUTBOX_H
+#define KEP_OUTBOX_H
+
+#include "policyd/daemon.h"
+
+struct outbox;
+
+/* d->signer must be started; it is attached to the loop here.  Looks for due
+ * receipts every 5 seconds and whenever it is kicked; never NULL. */
+struct outbox *outbox_new(struct daemon *d);
+void outbox_free(struct outbox *o);             /* before pg_free(), event_base_free() and signer_free() */
+/* There may be work: call it on NOTIFY kep_outbox. */
+void outbox_kick(struct outbox *o);
+
+#endif
