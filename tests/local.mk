@@ -21,3 +21,4 @@ tests_unit_base_test_LDADD = $(TEST_LIBS)
 tests_unit_digest_test_SOURCES = tests/unit/digest_test.c
 tests_unit_digest_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_digest_test_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/golden/talk.py
