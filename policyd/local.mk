@@ -3,7 +3,6 @@ sbin_PROGRAMS += policyd/kep-policyd
 policyd_kep_policyd_SOURCES = \
 	policyd/main.c policyd/daemon.h \
 	policyd/listen.c policyd/listen.h \
-	policyd/privilege.c policyd/privilege.h \
 	$(policyd_kep_policyd_END)
 policyd_kep_policyd_END =
 policyd_kep_policyd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)

@@ -10,9 +10,9 @@
 #include "config.h"
 #include "libkep/conf.h"
 #include "libkep/log.h"
+#include "libkep/privilege.h"
 #include "policyd/daemon.h"
 #include "policyd/listen.h"
-#include "policyd/privilege.h"
 
 #define PROGRAM "kep-policyd"
 

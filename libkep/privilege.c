@@ -1,5 +1,5 @@
 #include "config.h"
-#include "policyd/privilege.h"
+#include "libkep/privilege.h"
 
 #include <errno.h>
 #include <grp.h>
