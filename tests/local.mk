@@ -22,3 +22,4 @@ tests_unit_digest_test_SOURCES = tests/unit/digest_test.c
 tests_unit_digest_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_digest_test_LDADD = $(TEST_LIBS)
 EXTRA_DIST += tests/golden/talk.py
+include tests/bench/local.mk

@@ -1,0 +1,13 @@
+# make bench: ratios measured in one run; built only then.
+EXTRA_PROGRAMS += tests/bench/hashmilter tests/bench/smtpload
+tests_bench_hashmilter_SOURCES = tests/bench/hashmilter.c
+tests_bench_hashmilter_CFLAGS = $(AM_CFLAGS) $(MILTER_CFLAGS)
+tests_bench_hashmilter_LDADD = $(MILTER_LIBS) $(CRYPTO_LIBS)
+tests_bench_smtpload_SOURCES = tests/bench/smtpload.c
+tests_bench_smtpload_LDADD = $(KEP_LIBS)
+CLEANFILES += $(EXTRA_PROGRAMS)
+
+bench: all $(EXTRA_PROGRAMS)
+	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/bench
+.PHONY: bench
+EXTRA_DIST += tests/bench/bench
