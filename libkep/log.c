@@ -36,7 +36,7 @@ static void clean(char *line)
 			*c = '?';
 }
 
-static void put(int priority, const char *word, const char *fmt, va_list ap)
+PRINTF(3, 0) static void put(int priority, const char *word, const char *fmt, va_list ap)
 {
 	char line[2048], out[2200];
 	int n;
