@@ -2,6 +2,7 @@
 KEP_UNIT_TESTS = \
 	tests/unit/base_test \
 	tests/unit/digest_test \
+	tests/unit/cms_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -11,7 +12,7 @@ TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/pki
 
-TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_base_test_SOURCES = tests/unit/base_test.c
@@ -21,5 +22,7 @@ tests_unit_base_test_LDADD = $(TEST_LIBS)
 tests_unit_digest_test_SOURCES = tests/unit/digest_test.c
 tests_unit_digest_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_digest_test_LDADD = $(TEST_LIBS)
-EXTRA_DIST += tests/golden/talk.py
-include tests/bench/local.mk
+
+tests_unit_cms_test_SOURCES = tests/unit/cms_test.c tests/unit/pki.h
+tests_unit_cms_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_cms_test_LDADD = $(TEST_LIBS)

@@ -1,0 +1,520 @@
+#include "libkep/cms.h"
+
+#include <errno.h>
+#include <openssl/cms.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "libkep/log.h"
+#include "libkep/mem.h"
+
+#define CERTIFICATE_LIMIT 20
+#define ATTRIBUTE_LIMIT   20
+#define CHAIN_DEPTH       6
+#define SECURITY_LEVEL    2     /* 112 bits: RSA of 2048, curves of 224, no SHA-1 */
+#define DER_LIMIT         (64u << 20)
+
+static void *made(void *p)
+{
+	if (!p)
+		log_fatal("out of memory");
+	return p;
+}
+
+void signer_release(struct signer *s)
+{
+	free(s->subject);
+	free(s->serial);
+	free(s->issuer);
+	free(s->identity);
+	free(s->digest);
+	memset(s, 0, sizeof *s);
+}
+
+/* Everything that is known while one signature is judged; all borrowed from cms
+ * but for certificates. */
+struct judgement {
+	CMS_ContentInfo         *cms;
+	CMS_SignerInfo          *info;
+	STACK_OF(X509)          *certificates;
+	X509                    *leaf;
+	const char              *digest;
+	const ASN1_OCTET_STRING *content;       /* NULL: detached */
+	const ASN1_OCTET_STRING *message_digest;
+};
+
+/* -- structure ---------------------------------------------------------------- */
+
+/* Is the outermost object a ContentInfo of type signedData?  Looked at before
+ * OpenSSL parses it, so that strangers reach the decoder of no other type. */
+static enum reason peek(struct span der)
+{
+	static const unsigned char signed_data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
+	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
+	int tag, class;
+	long n;
+
+	if (der.n < 2 || der.n > DER_LIMIT)
+		return REASON_SIGNATURE_DER;
+	if (ASN1_get_object(&p, &n, &tag, &class, end - p) & 0x80 || tag != V_ASN1_SEQUENCE || class != V_ASN1_UNIVERSAL)
+		return REASON_SIGNATURE_DER;
+	if (ASN1_get_object(&p, &n, &tag, &class, end - p) & 0x80 || tag != V_ASN1_OBJECT || class != V_ASN1_UNIVERSAL)
+		return REASON_SIGNATURE_DER;
+	return n == sizeof signed_data && memcmp(p, signed_data, sizeof signed_data) == 0 ? REASON_ACCEPTED : REASON_NOT_SIGNED_DATA;
+}
+
+static enum reason parse(struct judgement *j, struct span der)
+{
+	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
+	enum reason why = peek(der);
+
+	if (why != REASON_ACCEPTED)
+		return why;
+	if (!(j->cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.n)))
+		return REASON_SIGNATURE_DER;
+	return p == end ? REASON_ACCEPTED : REASON_SIGNATURE_TRAILING;
+}
+
+static enum reason check_shape(struct judgement *j, bool detached)
+{
+	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(j->cms);
+	ASN1_OCTET_STRING **content = CMS_get0_content(j->cms);
+
+	if (sk_CMS_SignerInfo_num(infos) < 1)
+		return REASON_NO_SIGNER;
+	if (sk_CMS_SignerInfo_num(infos) > 1)
+		return REASON_TWO_SIGNERS;
+	j->info = sk_CMS_SignerInfo_value(infos, 0);
+	if (OBJ_obj2nid(CMS_get0_eContentType(j->cms)) != NID_pkcs7_data)
+		return REASON_CONTENT_TYPE;
+	j->content = content ? *content : NULL;
+	if (detached && j->content)
+		return REASON_CONTENT_TWICE;
+	return detached || j->content ? REASON_ACCEPTED : REASON_CONTENT_ABSENT;
+}
+
+/* The only value of the only attribute of a kind; NULL: not so. */
+static const ASN1_TYPE *only_value(const CMS_SignerInfo *info, int nid)
+{
+	int at = CMS_signed_get_attr_by_NID(info, nid, -1);
+	X509_ATTRIBUTE *a = at < 0 ? NULL : CMS_signed_get_attr(info, at);
+
+	if (!a || CMS_signed_get_attr_by_NID(info, nid, at) >= 0 || X509_ATTRIBUTE_count(a) != 1)
+		return NULL;
+	return X509_ATTRIBUTE_get0_type(a, 0);
+}
+
+/* RFC 5652 sections 5.3, 11.1, 11.2.  Without signed attributes, octets that were
+ * signed as attributes could be offered as a content. */
+static enum reason check_attributes(struct judgement *j)
+{
+	int n = CMS_signed_get_attr_count(j->info);
+	const ASN1_TYPE *type, *digest;
+
+	if (n <= 0)
+		return REASON_NO_SIGNED_ATTRIBUTES;
+	if (n > ATTRIBUTE_LIMIT)
+		return REASON_SIGNATURE_SIZE;
+	type = only_value(j->info, NID_pkcs9_contentType);
+	digest = only_value(j->info, NID_pkcs9_messageDigest);
+	if (!type || type->type != V_ASN1_OBJECT || !digest || digest->type != V_ASN1_OCTET_STRING)
+		return REASON_SIGNED_ATTRIBUTES;
+	if (OBJ_obj2nid(type->value.object) != NID_pkcs7_data)
+		return REASON_CONTENT_TYPE;
+	j->message_digest = digest->value.octet_string;
+	return REASON_ACCEPTED;
+}
+
+static enum reason check_digest_algorithm(struct judgement *j, const char *named)
+{
+	static const struct { int nid; const char *name; } allowed[] = {
+		{ NID_sha256, "sha256" }, { NID_sha384, "sha384" }, { NID_sha512, "sha512" },
+	};
+	const ASN1_OBJECT *oid;
+	X509_ALGOR *algorithm;
+
+	CMS_SignerInfo_get0_algs(j->info, NULL, NULL, &algorithm, NULL);
+	X509_ALGOR_get0(&oid, NULL, NULL, algorithm);
+	for (size_t i = 0; i < COUNT_OF(allowed); i++)
+		if (OBJ_obj2nid(oid) == allowed[i].nid)
+			j->digest = allowed[i].name;
+	if (!j->digest)
+		return REASON_DIGEST_ALGORITHM;
+	return !named || strcmp(named, j->digest) == 0 ? REASON_ACCEPTED : REASON_MICALG;
+}
+
+/* -- signer ------------------------------------------------------------------- */
+
+static enum reason find_leaf(struct judgement *j)
+{
+	EVP_PKEY *key = NULL;
+
+	j->certificates = CMS_get1_certs(j->cms);
+	if (sk_X509_num(j->certificates) > CERTIFICATE_LIMIT)
+		return REASON_SIGNATURE_SIZE;
+	if (CMS_set1_signers_certs(j->cms, NULL, 0) != 1)
+		return REASON_SIGNER_CERTIFICATE;
+	CMS_SignerInfo_get0_algs(j->info, &key, &j->leaf, NULL, NULL);
+	return j->leaf && key ? REASON_ACCEPTED : REASON_SIGNER_CERTIFICATE;
+}
+
+static enum reason chain_reason(int error)
+{
+	switch (error) {
+	case X509_V_OK:
+		return REASON_ACCEPTED;
+	case X509_V_ERR_OUT_OF_MEM:
+		log_fatal("out of memory");
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
+		return REASON_SIGNER_EXPIRED;
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+	case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS:
+		return REASON_SIGNER_WEAK;
+	case X509_V_ERR_INVALID_PURPOSE:
+		return REASON_SIGNER_USAGE;
+	default:
+		return REASON_SIGNER_UNTRUSTED;
+	}
+}
+
+/* Build and judge the chain.  Time, purpose and level are set in the context's
+ * own parameters: the store is shared by threads and never changed.  Only
+ * certificates of the signature are candidates for the way up, never its CRLs. */
+static enum reason check_chain(const struct judgement *j, const struct trust *trust, usec at)
+{
+	X509_STORE_CTX *ctx = made(X509_STORE_CTX_new());
+	X509_VERIFY_PARAM *param;
+	enum reason why;
+	bool verified;
+
+	if (!X509_STORE_CTX_init(ctx, trust_store(trust), j->leaf, j->certificates) ||
+	    !X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SMIME_SIGN))
+		log_fatal("OpenSSL cannot start to verify a chain");
+	param = X509_STORE_CTX_get0_param(ctx);
+	X509_VERIFY_PARAM_set_time(param, (time_t)(at / 1000000));
+	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
+	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH);
+	verified = X509_verify_cert(ctx) == 1;
+	why = chain_reason(X509_STORE_CTX_get_error(ctx));
+	/* A refusal that names no error must not look like a yes. */
+	if (why == REASON_ACCEPTED && !verified)
+		why = REASON_SIGNER_UNTRUSTED;
+	X509_STORE_CTX_free(ctx);
+	return why;
+}
+
+/* What X509_PURPOSE_SMIME_SIGN lets pass: a certificate that says nothing about
+ * its use, or that speaks of mail only in the old Netscape extension. */
+static enum reason check_usage(const struct judgement *j)
+{
+	uint32_t flags = X509_get_extension_flags(j->leaf);
+	uint32_t usage = X509_get_key_usage(j->leaf), extended = X509_get_extended_key_usage(j->leaf);
+
+	if (flags & EXFLAG_XKUSAGE && !(extended & XKU_SMIME))
+		return REASON_SIGNER_USAGE;
+	if (flags & EXFLAG_KUSAGE && !(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
+		return REASON_SIGNER_USAGE;
+	return flags & (EXFLAG_XKUSAGE | EXFLAG_KUSAGE) ? REASON_ACCEPTED : REASON_SIGNER_USAGE;
+}
+
+/* -- the whole ---------------------------------------------------------------- */
+
+/* Trust comes before mathematics: no key that a stranger made up is ever used. */
+static enum reason judge(struct judgement *j, struct span der, const char *digest, const struct trust *trust, usec at)
+{
+	enum reason why;
+
+	if ((why = parse(j, der)) != REASON_ACCEPTED ||
+	    (why = check_shape(j, digest != NULL)) != REASON_ACCEPTED ||
+	    (why = check_attributes(j)) != REASON_ACCEPTED ||
+	    (why = check_digest_algorithm(j, digest)) != REASON_ACCEPTED ||
+	    (why = find_leaf(j)) != REASON_ACCEPTED ||
+	    (why = check_chain(j, trust, at)) != REASON_ACCEPTED ||
+	    (why = check_usage(j)) != REASON_ACCEPTED)
+		return why;
+	/* The signature of this one SignerInfo over its attributes, and nothing more:
+	 * CMS_verify() would also set up a digest for every algorithm a stranger cares
+	 * to list (thousands fit), and look at certificates and content as it likes. */
+	return CMS_SignerInfo_verify(j->info) == 1 ? REASON_ACCEPTED : REASON_SIGNATURE_WRONG;
+}
+
+static bool is_message_digest(const struct judgement *j, const unsigned char *value, size_t n)
+{
+	return span_eq(span_of((const char *)ASN1_STRING_get0_data(j->message_digest), (size_t)ASN1_STRING_length(j->message_digest)),
+	               span_of((const char *)value, n)) && n > 0;
+}
+
+static char *name_text(const X509_NAME *name)
+{
+	/* RFC 2253, but letters of every alphabet as UTF-8 instead of escaped. */
+	unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
+	BIO *out = made(BIO_new(BIO_s_mem()));
+	char *text = NULL, *p;
+	long n;
+
+	if (X509_NAME_print_ex(out, name, 0, flags) >= 0 && (n = BIO_get_mem_data(out, &p)) >= 0)
+		text = mem_span(span_of(p, (size_t)n));
+	BIO_free(out);
+	return text && utf8_valid(span_str(text)) ? text : (free(text), mem_str("?"));
+}
+
+/* Check digits of a T.C. identity number. */
+static bool identity_valid(struct span s)
+{
+	int odd = 0, even = 0, sum = 0;
+
+	if (s.n != 11 || s.p[0] == '0')
+		return false;
+	for (size_t i = 0; i < 11; i++) {
+		int digit = s.p[i] - '0';
+
+		if (digit < 0 || digit > 9)
+			return false;
+		if (i < 9)
+			*(i % 2 ? &even : &odd) += digit;
+		if (i < 10)
+			sum += digit;
+	}
+	return s.p[9] - '0' == ((odd * 7 - even) % 10 + 10) % 10 && s.p[10] - '0' == sum % 10;
+}
+
+/* "12345678901" or "TR12345678901" in the subject's only serialNumber. */
+static char *identity(const X509_NAME *subject)
+{
+	int at = X509_NAME_get_index_by_NID(subject, NID_serialNumber, -1);
+	unsigned char *text = NULL;
+	char *found = NULL;
+	struct span s;
+	int n;
+
+	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_serialNumber, at) >= 0)
+		return NULL;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+	if (n < 0)
+		return NULL;
+	s = span_of((const char *)text, (size_t)n);
+	if (span_casestarts(s, SPAN("TR")))
+		s = span_of(s.p + 2, s.n - 2);
+	if (identity_valid(s))
+		found = mem_span(s);
+	OPENSSL_free(text);
+	return found;
+}
+
+static char *serial_text(X509 *x)
+{
+	BIGNUM *n = made(ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL));
+	char *hex = made(BN_bn2hex(n)), *text = mem_str(hex);
+
+	OPENSSL_free(hex);
+	BN_free(n);
+	return text;
+}
+
+static usec signing_time(const CMS_SignerInfo *info)
+{
+	const ASN1_TYPE *v = only_value(info, NID_pkcs9_signingTime);
+	struct tm tm;
+
+	if (!v || (v->type != V_ASN1_UTCTIME && v->type != V_ASN1_GENERALIZEDTIME))
+		return 0;
+	return ASN1_TIME_to_tm(v->value.utctime, &tm) ? (usec)timegm(&tm) * 1000000 : 0;
+}
+
+static void describe(const struct judgement *j, struct signer *out)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(j->leaf, &der);
+
+	if (n < 0)
+		log_fatal("out of memory");
+	digest_sha256(out->certificate, span_of((const char *)der, (size_t)n));
+	OPENSSL_free(der);
+	out->subject = name_text(X509_get_subject_name(j->leaf));
+	out->issuer = name_text(X509_get_issuer_name(j->leaf));
+	out->serial = serial_text(j->leaf);
+	out->identity = identity(X509_get_subject_name(j->leaf));
+	out->digest = mem_str(j->digest);
+	out->signing_time = signing_time(j->info);
+}
+
+static void judgement_release(struct judgement *j)
+{
+	sk_X509_pop_free(j->certificates, X509_free);
+	CMS_ContentInfo_free(j->cms);
+	ERR_clear_error();
+}
+
+enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
+                                const struct trust *trust, usec at, struct signer *out)
+{
+	struct judgement j = { 0 };
+	enum reason why = judge(&j, der, digest, trust, at);
+
+	memset(out, 0, sizeof *out);
+	if (why == REASON_ACCEPTED && !is_message_digest(&j, value, n))
+		why = REASON_CONTENT_ALTERED;
+	if (why == REASON_ACCEPTED)
+		describe(&j, out);
+	judgement_release(&j);
+	return why;
+}
+
+static bool content_fits(const struct judgement *j, struct span content)
+{
+	struct digest *d = digest_new(j->digest);
+	unsigned char value[SHA512_SIZE];
+	size_t n;
+
+	digest_add(d, content);
+	n = digest_finish(d, value);
+	digest_free(d);
+	return is_message_digest(j, value, n);
+}
+
+enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec at, struct buf *content, struct signer *out)
+{
+	struct judgement j = { 0 };
+	enum reason why = judge(&j, der, NULL, trust, at);
+	struct span inner = SPAN_NONE;
+
+	memset(out, 0, sizeof *out);
+	if (why == REASON_ACCEPTED)
+		inner = span_of((const char *)ASN1_STRING_get0_data(j.content), (size_t)ASN1_STRING_length(j.content));
+	if (why == REASON_ACCEPTED && !content_fits(&j, inner))
+		why = REASON_CONTENT_ALTERED;
+	if (why == REASON_ACCEPTED)
+		describe(&j, out);
+	if (why == REASON_ACCEPTED && content)
+		buf_add(content, inner);
+	judgement_release(&j);
+	return why;
+}
+
+/* -- the seal ----------------------------------------------------------------- */
+
+struct seal {
+	X509           *certificate;
+	STACK_OF(X509) *chain;
+	EVP_PKEY       *key;
+};
+
+void seal_free(struct seal *s)
+{
+	if (!s)
+		return;
+	X509_free(s->certificate);
+	sk_X509_pop_free(s->chain, X509_free);
+	EVP_PKEY_free(s->key);
+	free(s);
+}
+
+static bool complain(struct buf *error, const char *file, const char *what)
+{
+	ERR_clear_error();
+	buf_clear(error);
+	buf_addf(error, "%s: %s", file, what);
+	return false;
+}
+
+static bool load_certificates(struct seal *s, const char *file, struct buf *error)
+{
+	FILE *f = fopen(file, "re");
+	X509 *x;
+
+	if (!f)
+		return complain(error, file, strerror(errno));
+	s->certificate = PEM_read_X509(f, NULL, NULL, NULL);
+	s->chain = made(sk_X509_new_null());
+	while (s->certificate && (x = PEM_read_X509(f, NULL, NULL, NULL)))
+		if (!sk_X509_push(s->chain, x))
+			log_fatal("out of memory");
+	fclose(f);
+	ERR_clear_error();
+	return s->certificate || complain(error, file, "holds no PEM certificate; put the seal certificate first, its chain behind it");
+}
+
+/* No prompt on a terminal, ever. */
+static int no_passphrase(char *text, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+static bool load_key(struct seal *s, const char *file, struct buf *error)
+{
+	FILE *f = fopen(file, "re");
+	struct stat st;
+	bool shut;
+
+	if (!f)
+		return complain(error, file, strerror(errno));
+	shut = fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && !(st.st_mode & 077);
+	if (shut)
+		s->key = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);
+	fclose(f);
+	if (!shut)
+		return complain(error, file, "group or others may use the private key, or it is no regular file; chmod 600 it");
+	return s->key || complain(error, file, "holds no PEM private key without passphrase");
+}
+
+struct seal *seal_load(const char *certificate, const char *key, struct buf *error)
+{
+	struct seal *s = mem_new(sizeof *s);
+	bool ok = load_certificates(s, certificate, error) && load_key(s, key, error);
+
+	if (ok && X509_check_private_key(s->certificate, s->key) != 1)
+		ok = complain(error, key, "is not the key of the first certificate of the seal; name the two that belong together");
+	ERR_clear_error();
+	if (ok)
+		return s;
+	seal_free(s);
+	return NULL;
+}
+
+static bool add_signing_time(CMS_SignerInfo *info, usec at)
+{
+	ASN1_TIME *t = made(ASN1_TIME_set(NULL, (time_t)(at / 1000000)));
+	int ok = CMS_signed_add1_attr_by_NID(info, NID_pkcs9_signingTime, t->type, t, -1);
+
+	ASN1_TIME_free(t);
+	return ok == 1;
+}
+
+/* CMS_CADES adds signing-certificate-v2; contentType and messageDigest come with CMS_final(). */
+static CMS_ContentInfo *sign(const struct seal *s, BIO *content, usec at)
+{
+	unsigned flags = CMS_DETACHED | CMS_BINARY | CMS_NOSMIMECAP | CMS_CADES;
+	CMS_ContentInfo *cms = CMS_sign(NULL, NULL, s->chain, NULL, flags | CMS_PARTIAL);
+	CMS_SignerInfo *info = cms ? CMS_add1_signer(cms, s->certificate, s->key, EVP_sha256(), flags) : NULL;
+
+	if (info && add_signing_time(info, at) && CMS_final(cms, content, NULL, flags) == 1)
+		return cms;
+	CMS_ContentInfo_free(cms);
+	return NULL;
+}
+
+bool seal_sign(const struct seal *s, struct span content, usec at, struct buf *der)
+{
+	BIO *in = made(BIO_new_mem_buf(content.n ? content.p : "", (int)content.n));
+	CMS_ContentInfo *cms = sign(s, in, at);
+	unsigned char *out = NULL;
+	int n = cms ? i2d_CMS_ContentInfo(cms, &out) : -1;
+
+	if (n > 0)
+		buf_add(der, span_of((const char *)out, (size_t)n));
+	OPENSSL_free(out);
+	CMS_ContentInfo_free(cms);
+	BIO_free(in);
+	ERR_clear_error();
+	return n > 0;
+}
