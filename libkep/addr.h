@@ -30,6 +30,9 @@ static inline bool addr_eq(const struct addr *a, const struct addr *b) { return 
 static inline struct span addr_span(const struct addr *a) { return span_of(a->text, a->n); }
 struct span addr_domain(const struct addr *a);          /* SPAN_NONE of the empty address */
 
+/* May c stand in an atom (RFC 5322 section 3.2.3, with the octets of UTF-8)? */
+bool addr_atext(char c);
+
 /* Decode an ORCPT parameter's value "rfc822;xtext" or "utf-8;text" (RFC 3461
  * section 4.2, RFC 6533 section 3) into an address.  false: neither. */
 bool addr_parse_orcpt(struct addr *a, struct span orcpt);

@@ -30,7 +30,7 @@ bool header_mailboxes(struct span value, size_t limit, struct addr_list *l);
 /* A media type with parameters (RFC 2045 section 5.1). */
 #define HEADER_BOUNDARY_MAX 70
 struct media {
-	char type[64];                          /* "multipart/signed", lower-case */
+	char type[256];                         /* "multipart/signed", lower-case (RFC 6838: 127 octets each half) */
 	char boundary[HEADER_BOUNDARY_MAX + 1]; /* "" when absent */
 	char protocol[64], micalg[32], smime_type[32];  /* lower-case, "" when absent */
 };

@@ -3,6 +3,9 @@ KEP_UNIT_TESTS = \
 	tests/unit/base_test \
 	tests/unit/digest_test \
 	tests/unit/cms_test \
+	tests/unit/addr_test \
+	tests/unit/attr_test \
+	tests/unit/header_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -26,3 +29,15 @@ tests_unit_digest_test_LDADD = $(TEST_LIBS)
 tests_unit_cms_test_SOURCES = tests/unit/cms_test.c tests/unit/pki.h
 tests_unit_cms_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_cms_test_LDADD = $(TEST_LIBS)
+
+tests_unit_addr_test_SOURCES = tests/unit/addr_test.c tests/unit/exact.h
+tests_unit_addr_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_addr_test_LDADD = $(TEST_LIBS)
+
+tests_unit_attr_test_SOURCES = tests/unit/attr_test.c tests/unit/exact.h
+tests_unit_attr_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_attr_test_LDADD = $(TEST_LIBS)
+
+tests_unit_header_test_SOURCES = tests/unit/header_test.c tests/unit/exact.h
+tests_unit_header_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_header_test_LDADD = $(TEST_LIBS)
