@@ -14,6 +14,7 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/pki
+EXTRA_DIST += tests/golden/talk.py
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
@@ -41,3 +42,5 @@ tests_unit_attr_test_LDADD = $(TEST_LIBS)
 tests_unit_header_test_SOURCES = tests/unit/header_test.c tests/unit/exact.h
 tests_unit_header_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_header_test_LDADD = $(TEST_LIBS)
+
+include tests/bench/local.mk
