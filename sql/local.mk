@@ -1,1 +1,6 @@
-# sql
+# sql: the schema, and the only C that speaks libpq.
+kepsqldir = $(pkgdatadir)/sql
+dist_kepsql_DATA = \
+	sql/migrations/0001_base.sql sql/migrations/0002_directory.sql sql/migrations/0003_attempt.sql \
+	sql/migrations/0004_message.sql sql/migrations/0005_evidence.sql sql/migrations/0006_hop.sql \
+	sql/migrations/0007_audit.sql
