@@ -44,3 +44,6 @@ tests_unit_header_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_header_test_LDADD = $(TEST_LIBS)
 
 include tests/bench/local.mk
+EXTRA_DIST += tests/sandbox tests/sandboxlib/__init__.py tests/sandboxlib/process.py tests/sandboxlib/place.py \
+	tests/sandboxlib/pki.py tests/sandboxlib/postgres.py tests/sandboxlib/postfix.py tests/sandboxlib/dovecot.py \
+	tests/sandboxlib/daemons.py tests/sandboxlib/mail.py tests/sandboxlib/house.py
