@@ -6,6 +6,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/addr_test \
 	tests/unit/attr_test \
 	tests/unit/header_test \
+	tests/unit/mime_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -47,3 +48,7 @@ include tests/bench/local.mk
 EXTRA_DIST += tests/sandbox tests/sandboxlib/__init__.py tests/sandboxlib/process.py tests/sandboxlib/place.py \
 	tests/sandboxlib/pki.py tests/sandboxlib/postgres.py tests/sandboxlib/postfix.py tests/sandboxlib/dovecot.py \
 	tests/sandboxlib/daemons.py tests/sandboxlib/mail.py tests/sandboxlib/house.py
+
+tests_unit_mime_test_SOURCES = tests/unit/mime_test.c tests/unit/exact.h
+tests_unit_mime_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_mime_test_LDADD = $(TEST_LIBS)
