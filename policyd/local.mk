@@ -1,8 +1,23 @@
 # policyd: kep-policyd remembers, proves and sends.
 sbin_PROGRAMS += policyd/kep-policyd
+# Sessions and judgements know no socket and no libevent: the unit tests link these.
+policyd_session = \
+	policyd/attempt.c policyd/attempt.h \
+	policyd/request.c policyd/request.h \
+	policyd/decide.c policyd/decide.h \
+	policyd/accounts.c policyd/accounts.h \
+	policyd/directory.c policyd/directory.h \
+	policyd/policy.c policyd/policy.h \
+	policyd/ask.c policyd/ask.h \
+	policyd/service.h policyd/daemon.h
 policyd_kep_policyd_SOURCES = \
-	policyd/main.c policyd/daemon.h \
+	policyd/main.c \
 	policyd/listen.c policyd/listen.h \
+	policyd/service.c \
+	policyd/database.c policyd/database.h \
+	policyd/http.c policyd/http.h \
+	policyd/flush.c policyd/flush.h \
+	$(policyd_session) \
 	$(policyd_kep_policyd_END)
 policyd_kep_policyd_END =
 policyd_kep_policyd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)
