@@ -15,7 +15,6 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/pki
-EXTRA_DIST += tests/golden/talk.py
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
@@ -45,6 +44,7 @@ tests_unit_header_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_header_test_LDADD = $(TEST_LIBS)
 
 include tests/bench/local.mk
+include tests/golden/local.mk
 EXTRA_DIST += tests/sandbox tests/sandboxlib/__init__.py tests/sandboxlib/process.py tests/sandboxlib/place.py \
 	tests/sandboxlib/pki.py tests/sandboxlib/postgres.py tests/sandboxlib/postfix.py tests/sandboxlib/dovecot.py \
 	tests/sandboxlib/daemons.py tests/sandboxlib/mail.py tests/sandboxlib/house.py

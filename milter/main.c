@@ -1,0 +1,177 @@
+/* kep-milter: judges one message, keeps nothing.  This file only wires: options,
+ * configuration, socket, privileges, trust anchors, signals, the milter. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "libkep/conf.h"
+#include "libkep/log.h"
+#include "libkep/notify.h"
+#include "libkep/privilege.h"
+#include "milter/anchors.h"
+#include "milter/milter.h"
+#include "milter/offline.h"
+#include "milter/place.h"
+#include "milter/reload.h"
+
+#define PROGRAM "kep-milter"
+
+struct options {
+	const char *file;
+	bool foreground, check_only, offline;
+	const char *set[64];
+	size_t sets;
+	char *const *files;
+	size_t n_files;
+};
+
+static int usage(FILE *to, int code)
+{
+	fprintf(to, "usage: " PROGRAM " [-c FILE] [-o key=value]... [-f] [-n] [-V]\n"
+	    "       " PROGRAM " [-c FILE] [-o key=value]... -t FILE...\n"
+	    "  -c FILE       configuration (" KEP_SYSCONFDIR "/kep/kep.conf)\n"
+	    "  -o key=value  set one key of it\n"
+	    "  -f            log to standard error\n"
+	    "  -n            check the configuration and exit\n"
+	    "  -t FILE...    judge saved messages and exit\n"
+	    "  -V            print the version\n");
+	return code;
+}
+
+/* -1: go on; otherwise the exit status. */
+static int options_read(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	*o = (struct options){ .file = KEP_SYSCONFDIR "/kep/kep.conf" };
+	while ((c = getopt(argc, argv, "c:o:fntVh")) != -1) {
+		switch (c) {
+		case 'c': o->file = optarg; break;
+		case 'f': o->foreground = true; break;
+		case 'n': o->check_only = true; break;
+		case 't': o->offline = true; break;
+		case 'o':
+			if (o->sets == COUNT_OF(o->set))
+				return usage(stderr, EX_USAGE);
+			o->set[o->sets++] = optarg;
+			break;
+		case 'V':
+			puts(PROGRAM " " PACKAGE_VERSION);
+			return EX_OK;
+		case 'h': return usage(stdout, EX_OK);
+		default: return usage(stderr, EX_USAGE);
+		}
+	}
+	o->files = argv + optind;
+	o->n_files = (size_t)(argc - optind);
+	return o->offline == (o->n_files > 0) ? -1 : usage(stderr, EX_USAGE);
+}
+
+static bool closed_valid(const struct conf *c, struct buf *error)
+{
+	if (strcmp(c->closed, "domains") == 0 || strcmp(c->closed, "host") == 0)
+		return true;
+	buf_clear(error);
+	buf_addf(error, "closed = %s; write domains or host", c->closed);
+	return false;
+}
+
+static bool limits_valid(const struct conf *c, struct buf *error)
+{
+	if (c->recipient_limit > 0 && c->ask_timeout > 0)
+		return true;
+	buf_clear(error);
+	buf_adds(error, "recipient_limit and ask_timeout must not be 0: nothing could be sent");
+	return false;
+}
+
+static bool conf_load(struct conf *c, const struct options *o, struct buf *error)
+{
+	bool ok = conf_read(c, o->file, error);
+
+	for (size_t i = 0; ok && i < o->sets; i++)
+		ok = conf_set(c, o->set[i], error);
+	return ok && closed_valid(c, error) && limits_valid(c, error);
+}
+
+static int fail(const struct buf *error, int code)
+{
+	fprintf(stderr, PROGRAM ": %s\n", buf_str(error));
+	return code;
+}
+
+static void *serve(void *arg)
+{
+	*(bool *)arg = milter_run();
+	return NULL;
+}
+
+/* Runs until the milter has ended.  The first thread is left to SIGHUP: reload.h. */
+static int run(const struct conf *conf)
+{
+	pthread_t thread;
+	bool good = false;
+	int failed;
+
+	reload_prepare();
+	failed = pthread_create(&thread, NULL, serve, &good);
+	if (failed)
+		log_fatal("cannot start a thread: %s", strerror(failed));
+	reload_start(conf->trust_anchors);
+	log_info("listening on %s, version " PACKAGE_VERSION, conf->milter_socket);
+	notify_ready();
+	pthread_join(thread, NULL);
+	notify_stopping();
+	log_info("stopped");
+	return good ? EX_OK : EX_SOFTWARE;
+}
+
+static int start(const struct conf *conf, const struct options *o, struct buf *error)
+{
+	struct privilege who = { 0 };
+	int code = EX_CONFIG;
+
+	if (conf_open_log(conf, PROGRAM, o->foreground, error) && place_valid(conf, error) && privilege_find(&who, conf, error)) {
+		if (o->check_only)
+			code = anchors_load(conf->trust_anchors, error) ? EX_OK : EX_CONFIG;
+		else if (milter_open(conf, who.uid, error) && privilege_drop(&who, error) && anchors_load(conf->trust_anchors, error))
+			code = run(conf);
+	}
+	privilege_release(&who);
+	return code == EX_CONFIG ? fail(error, code) : code;
+}
+
+static int judge_files(const struct conf *conf, const struct options *o, struct buf *error)
+{
+	struct anchors *anchors;
+	bool all;
+
+	if (!anchors_load(conf->trust_anchors, error))
+		return fail(error, EX_CONFIG);
+	anchors = anchors_take();
+	all = offline_judge(conf, anchors_trust(anchors), o->files, o->n_files);
+	anchors_give(anchors);
+	return all ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct conf conf;        /* sessions may outlive main() by a moment */
+	struct buf error = BUF_INIT;
+	struct options options;
+	int code = options_read(&options, argc, argv);
+
+	if (code >= 0)
+		return code;
+	conf_init(&conf);
+	conf_hostname(&conf);           /* asks the system once, before there are threads */
+	if (!conf_load(&conf, &options, &error))
+		code = fail(&error, EX_CONFIG);
+	else
+		code = options.offline ? judge_files(&conf, &options, &error) : start(&conf, &options, &error);
+	buf_release(&error);
+	return code;
+}

@@ -1,0 +1,21 @@
+/* reload.h - SIGHUP and SIGUSR1 read the trust anchors again.
+ *
+ * libmilter waits for SIGHUP in a thread of its own and takes it for "stop".
+ * A signal sent to the process goes to its first thread when that one takes it,
+ * so the first thread keeps SIGHUP open, with a handler, and nothing else; the
+ * milter runs in another one.  SIGUSR1, which libmilter leaves alone, does the
+ * same where this order of delivery should not hold (it is Linux's; POSIX leaves
+ * it open).
+ */
+#ifndef KEP_MILTER_RELOAD_H
+#define KEP_MILTER_RELOAD_H
+
+/* Call in the first thread, before any other thread is made: blocks HUP, USR1,
+ * TERM and INT here and so in every thread to come. */
+void reload_prepare(void);
+/* Start the thread that reloads `path` (borrowed for good) into anchors.h, and
+ * open SIGHUP in this, the first thread.  To be called last: a thread made
+ * afterwards would inherit the open SIGHUP. */
+void reload_start(const char *path);
+
+#endif
