@@ -8,5 +8,5 @@ libkep_libkep_a_SOURCES = \
 	libkep/mime.c libkep/mime.h libkep/digest.c libkep/digest.h \
 	libkep/trust.c libkep/trust.h libkep/cms.c libkep/cms.h \
 	libkep/gate.c libkep/gate.h libkep/outcome.c libkep/outcome.h libkep/outcome.def \
-	libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
+	libkep/encode.c libkep/encode.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
 KEP_LIBS = libkep/libkep.a $(CRYPTO_LIBS) $(JANSSON_LIBS)

@@ -3,6 +3,8 @@ KEP_UNIT_TESTS = \
 	tests/unit/base_test \
 	tests/unit/digest_test \
 	tests/unit/cms_test \
+	tests/unit/evidence_test \
+	tests/unit/receipt_test \
 	tests/unit/addr_test \
 	tests/unit/attr_test \
 	tests/unit/header_test \
@@ -30,6 +32,14 @@ tests_unit_digest_test_LDADD = $(TEST_LIBS)
 tests_unit_cms_test_SOURCES = tests/unit/cms_test.c tests/unit/pki.h
 tests_unit_cms_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_cms_test_LDADD = $(TEST_LIBS)
+
+tests_unit_evidence_test_SOURCES = tests/unit/evidence_test.c tests/unit/samples.h
+tests_unit_evidence_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_evidence_test_LDADD = $(TEST_LIBS)
+
+tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/pki.h
+tests_unit_receipt_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_receipt_test_LDADD = $(TEST_LIBS)
 
 tests_unit_addr_test_SOURCES = tests/unit/addr_test.c tests/unit/exact.h
 tests_unit_addr_test_CFLAGS = $(TEST_CFLAGS)
