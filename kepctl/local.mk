@@ -1,1 +1,12 @@
-# kepctl
+# kepctl: the operator's and the auditor's hand; one file a command group.
+bin_PROGRAMS += kepctl/kepctl
+KEPCTL_PARTS = \
+	kepctl/ctl.c kepctl/ctl.h kepctl/commands.def kepctl/options.def \
+	kepctl/table.c kepctl/table.h kepctl/paint.c kepctl/paint.h kepctl/list.c kepctl/list.h \
+	kepctl/migration.c kepctl/migration.h kepctl/peer.c kepctl/peer.h kepctl/moment.c kepctl/moment.h \
+	kepctl/life.c kepctl/life.h kepctl/process.c kepctl/process.h kepctl/dial.c kepctl/dial.h \
+	kepctl/finding.c kepctl/finding.h kepctl/postconf.c kepctl/postconf.h \
+	kepctl/setting.c kepctl/setting.h kepctl/settings.def kepctl/wiring.c kepctl/wiring.h kepctl/ways.c kepctl/ways.h
+kepctl_kepctl_SOURCES = kepctl/main.c $(KEPCTL_PARTS) \
+	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/show.c kepctl/check.c
+kepctl_kepctl_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS)

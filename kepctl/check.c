@@ -1,0 +1,275 @@
+/* kepctl check: the doctor.  Looks at configuration, files, sockets, database and
+ * Postfix, says what would break evidence, and how to mend it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "kepctl/ctl.h"
+#include "kepctl/dial.h"
+#include "kepctl/finding.h"
+#include "kepctl/migration.h"
+#include "kepctl/postconf.h"
+#include "kepctl/setting.h"
+#include "kepctl/ways.h"
+#include "kepctl/wiring.h"
+#include "libkep/mem.h"
+#include "libkep/trust.h"
+
+#define SOCKET_WAIT 5000        /* ms */
+
+/* One run. */
+struct doctor {
+	const struct ctl  *ctl;
+	const struct conf *conf;
+	struct findings    findings;
+	struct span       *ours, *theirs;       /* KEP domains; owned texts */
+	size_t             n_ours, n_theirs;
+};
+
+static void check_file(struct doctor *d, const char *key, const char *path)
+{
+	if (access(path, R_OK) == 0)
+		findings_add(&d->findings, FINDING_OK, key, NULL, "%s", path);
+	else
+		findings_add(&d->findings, FINDING_WRONG, key, "put the file there, or set the key in kep.conf to where it is", "%s: %s", path, strerror(errno));
+}
+
+/* The key's mode only; its content is for the signer's eyes. */
+static void check_key(struct doctor *d)
+{
+	const char *path = d->conf->seal_key;
+	char *mend = mem_printf("chmod 0400 %s", path);
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		findings_add(&d->findings, FINDING_WRONG, "seal_key", "put the file there, or set the key in kep.conf to where it is", "%s: %s", path, strerror(errno));
+	else if (st.st_mode & 077)
+		findings_add(&d->findings, FINDING_WRONG, "seal_key", mend, "%s has mode %04o: others than its owner may read the key of the seal", path,
+		             (unsigned)st.st_mode & 07777);
+	else
+		findings_add(&d->findings, FINDING_OK, "seal_key", NULL, "%s", path);
+	free(mend);
+}
+
+static void check_trust(struct doctor *d)
+{
+	struct buf error = BUF_INIT;
+	struct trust *t = trust_load(d->conf->trust_anchors, &error);
+
+	if (t)
+		findings_add(&d->findings, FINDING_OK, "trust_anchors", NULL, "%zu trust anchors in %s", trust_count(t), d->conf->trust_anchors);
+	else
+		findings_add(&d->findings, FINDING_WRONG, "trust_anchors", "put the CA certificates there (PEM), or set trust_anchors in kep.conf", "%s", buf_str(&error));
+	trust_free(t);
+	buf_release(&error);
+}
+
+static void check_conf(struct doctor *d)
+{
+	if (d->ctl->conf_error)
+		findings_add(&d->findings, FINDING_WRONG, "configuration", "see kep.conf(5); name the file with -c FILE", "%s", d->ctl->conf_error);
+	else
+		findings_add(&d->findings, FINDING_OK, "configuration", NULL, "%s", d->ctl->file);
+	if (!*d->conf->receipt_from)
+		findings_add(&d->findings, FINDING_WRONG, "receipt_from", "receipt_from = kep@YOUR-DOMAIN", "it is empty, and kep-policyd needs it");
+	if (!*d->conf->track_domain)
+		findings_add(&d->findings, FINDING_WRONG, "track_domain", "track_domain = evt.YOUR-DOMAIN", "it is empty, and kep-policyd needs it");
+}
+
+/* One of our sockets: somebody listens, and greets where `greets`. */
+static void check_socket(struct doctor *d, const char *key, const char *address, const char *mend, bool greets)
+{
+	struct buf error = BUF_INIT, said = BUF_INIT;
+	struct dial *l = dial_open(address, SOCKET_WAIT, &error);
+	int code = l && greets ? dial_reply(l, &said, &error) : 0;
+
+	if (l && greets && code != 220 && !error.n)
+		buf_addf(&error, "it greets with '%s'", buf_str(&said));
+	if (l && greets)
+		dial_say(l, "QUIT", false);
+	if (error.n)
+		findings_add(&d->findings, FINDING_WRONG, key, mend, "%s: %s", address, buf_str(&error));
+	else
+		findings_add(&d->findings, FINDING_OK, key, NULL, "%s answers", address);
+	dial_close(l);
+	buf_release(&said);
+	buf_release(&error);
+}
+
+/* Each of the blank-separated addresses. */
+static void check_sockets_of(struct doctor *d, const char *key, const char *addresses, const char *mend, bool greets)
+{
+	struct span rest = span_str(addresses);
+
+	while (rest.n) {
+		struct span one = span_cut(&rest, ' ');
+		char *address = mem_span(one);
+
+		if (one.n)
+			check_socket(d, key, address, mend, greets);
+		free(address);
+	}
+}
+
+static void judge_status(struct doctor *d, const jdoc *answer)
+{
+	struct span version = jdoc_text(answer, "version");
+	long long waiting = (long long)jdoc_int(answer, "waiting", 0);
+
+	if (!jdoc_bool(answer, "database", false))
+		findings_add(&d->findings, FINDING_WRONG, "kep-policyd", "systemctl status postgresql; see 'database' in kep.conf(5)", "it has no database: KEP mail is answered 451");
+	else
+		findings_add(&d->findings, FINDING_OK, "kep-policyd", NULL, "%lld domains, %lld questions wait for the database",
+		             (long long)jdoc_int(answer, "domains", 0), waiting);
+	if (version.n && !span_is(version, PACKAGE_VERSION))
+		findings_add(&d->findings, FINDING_WARNING, "kep-policyd", "systemctl restart kep-policyd kep-milter", "it runs version %.*s, this is %s",
+		             (int)version.n, version.p, PACKAGE_VERSION);
+}
+
+static void check_ask(struct doctor *d)
+{
+	struct buf error = BUF_INIT, line = BUF_INIT;
+	struct dial *l = dial_open(d->conf->ask_socket, SOCKET_WAIT, &error);
+	jdoc *answer = NULL;
+
+	if (l && dial_say(l, "{\"v\":1,\"ask\":\"status\"}", true) && dial_hear(l, &line, &error))
+		answer = jdoc_parse(buf_span(&line), 1 << 16, &error);
+	if (answer)
+		judge_status(d, answer);
+	else
+		findings_add(&d->findings, FINDING_WRONG, "ask_socket", "systemctl start kep-policyd; run kepctl check as root, or as a user of ask_users",
+		             "%s: %s", d->conf->ask_socket, error.n ? buf_str(&error) : "it closed the connection");
+	jdoc_free(answer);
+	dial_close(l);
+	buf_release(&line);
+	buf_release(&error);
+}
+
+static void check_sockets(struct doctor *d)
+{
+	check_ask(d);
+	check_sockets_of(d, "policy_socket", d->conf->policy_socket, "systemctl start kep-policyd", false);
+	check_sockets_of(d, "lmtp_socket", d->conf->lmtp_socket, "systemctl start kep-policyd", true);
+	check_socket(d, "milter_socket", d->conf->milter_socket, "systemctl start kep-milter", false);
+	check_socket(d, "mailbox_lmtp", d->conf->mailbox_lmtp, "systemctl start dovecot; see packaging/dovecot", true);
+	check_socket(d, "inject_socket", d->conf->inject_socket, "postfix start; see packaging/postfix/master.cf", true);
+}
+
+static void judge_version(struct doctor *d, int version)
+{
+	struct migrations files;
+	struct buf error = BUF_INIT;
+
+	if (!migrations_list(&files, d->conf->sql_dir, &error))
+		findings_add(&d->findings, FINDING_WARNING, "sql_dir", "set sql_dir to the directory of the migrations", "%s", buf_str(&error));
+	else if (version < files.v[files.n - 1].number)
+		findings_add(&d->findings, FINDING_WRONG, "schema", "kepctl db upgrade", "it has version %d of %d", version, files.v[files.n - 1].number);
+	else if (version > files.v[files.n - 1].number)
+		findings_add(&d->findings, FINDING_WRONG, "schema", "install the newer postkep", "it has version %d, this program knows up to %d",
+		             version, files.v[files.n - 1].number);
+	else
+		findings_add(&d->findings, FINDING_OK, "schema", NULL, "version %d", version);
+	migrations_release(&files);
+	buf_release(&error);
+}
+
+static void keep_domain(struct span **list, size_t *n, struct span domain)
+{
+	*list = mem_grow(*list, (*n + 1) * sizeof **list);
+	(*list)[*n] = span_of(mem_span(domain), domain.n);
+	(*n)++;
+}
+
+static void read_domains(struct doctor *d, const struct pg_rows *rows)
+{
+	for (size_t i = 0; i < pg_rows_count(rows); i++)
+		if (pg_is_null(rows, i, 1))
+			keep_domain(&d->ours, &d->n_ours, pg_value(rows, i, 0));
+		else
+			keep_domain(&d->theirs, &d->n_theirs, pg_value(rows, i, 0));
+	if (!d->n_ours)
+		findings_add(&d->findings, FINDING_WARNING, "domains", "kepctl domain add DOMAIN", "none of our own is registered");
+}
+
+static void check_role(struct doctor *d, const char *key, const char *conninfo)
+{
+	struct buf error = BUF_INIT;
+	struct db *db = db_open(conninfo, "kepctl", &error);
+	static const struct pg_params none;
+	const struct pg_rows *rows = db ? db_ask(db, "select kep.schema_version()", &none, &error) : NULL;
+
+	if (!rows) {
+		findings_add(&d->findings, FINDING_WRONG, key, db ? "kepctl db init" : "see 'database' in kep.conf(5), pg_hba.conf and pg_ident.conf of PostgreSQL",
+		             "%s", buf_str(&error));
+	} else if (strcmp(key, "database_operator") == 0) {
+		judge_version(d, (int)strtol(pg_value(rows, 0, 0).p, NULL, 10));
+		rows = db_ask(db, "select domain, provider from kep.domains()", &none, &error);
+		if (rows)
+			read_domains(d, rows);
+	} else {
+		findings_add(&d->findings, FINDING_OK, key, NULL, "the role can log in");
+	}
+	db_close(db);
+	buf_release(&error);
+}
+
+static void check_postfix(struct doctor *d)
+{
+	struct buf error = BUF_INIT;
+	struct postconf p;
+	struct wiring w = { d->conf, &p, d->ours, d->theirs, d->n_ours, d->n_theirs, &d->findings };
+	const char *name;
+
+	if (!postconf_read(&p, d->conf->postfix_config, &error)) {
+		findings_add(&d->findings, FINDING_WRONG, "postfix", "set postfix_config in kep.conf to the directory of main.cf", "%s", buf_str(&error));
+	} else {
+		name = postconf_value(&p, "myhostname");
+		if (name && strcmp(name, conf_hostname(d->conf)) != 0)
+			findings_add(&d->findings, FINDING_WRONG, "hostname", "write the same name into hostname of kep.conf and myhostname of main.cf",
+			             "kep.conf says %s, Postfix says %s: evidence names messages by host and queue id", conf_hostname(d->conf), name);
+		settings_check(&p, d->n_theirs > 0, &d->findings);
+		wiring_check_policy(&w);
+		wiring_check_milter(&w);
+		ways_check_services(&w);
+		ways_check_domains(&w);
+		ways_check_smtpd(&w);
+	}
+	postconf_release(&p);
+	buf_release(&error);
+}
+
+static void release(struct doctor *d)
+{
+	for (size_t i = 0; i < d->n_ours; i++)
+		free((char *)d->ours[i].p);
+	for (size_t i = 0; i < d->n_theirs; i++)
+		free((char *)d->theirs[i].p);
+	free(d->ours);
+	free(d->theirs);
+	findings_release(&d->findings);
+}
+
+int command_check(const struct ctl *c)
+{
+	struct doctor d = { .ctl = c, .conf = c->conf };
+	int worst;
+
+	check_conf(&d);
+	check_trust(&d);
+	check_file(&d, "seal_certificate", c->conf->seal_certificate);
+	check_key(&d);
+	check_role(&d, "database_operator", c->conf->database_operator);
+	check_role(&d, "database_auditor", c->conf->database_auditor);
+	check_sockets(&d);
+	check_postfix(&d);
+	worst = (int)findings_worst(&d.findings);
+	if (c->json)
+		ctl_json(findings_json(&d.findings), worst);
+	else
+		findings_print(&d.findings);
+	release(&d);
+	return worst;
+}
