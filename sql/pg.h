@@ -4,11 +4,12 @@
  *
  * A struct pg is a pipeline connection for a daemon: questions are queued, and
  * what arrives while one transaction is under way goes into the next one
- * (natural batching, no timers).  An answer is given only after the COMMIT of
- * its transaction is known; so an answer PG_DONE means durable.  When one
- * question of a batch raises an error the batch is rolled back and its questions
- * are asked again one by one, so that only the guilty one fails; every question
- * must therefore be repeatable.  When the connection is lost, every question
+ * (natural batching, no timers); what is asked in one turn of the loop goes
+ * together.  An answer is given only after the COMMIT of its transaction is
+ * known; so an answer PG_DONE means durable.  When one question of a batch
+ * raises an error the batch is rolled back, the others are asked again together
+ * and the guilty one after them alone, so that only it fails; every question must
+ * therefore be repeatable, and the order of questions under way is not promised.  When the connection is lost, every question
  * that was sent or queued is answered PG_LOST ("perhaps written").  It connects
  * again by itself, with back-off from 0.1 s to 5 s.
  *
@@ -60,7 +61,7 @@ struct pg;
 struct pg_hooks {
 	/* Wait for these on fd (-1: none): call pg_ready() when they come. */
 	void (*watch)(void *arg, int fd, bool readable, bool writable);
-	/* Call pg_tick() after so many milliseconds. */
+	/* Call pg_tick() after so many milliseconds; a later call replaces an earlier one. */
 	void (*timer)(void *arg, unsigned ms);
 	/* The connection came (true) or went. */
 	void (*state)(void *arg, bool up, const char *words);
@@ -68,15 +69,17 @@ struct pg_hooks {
 	void (*notify)(void *arg, const char *channel, const char *payload);
 };
 
-/* Starts connecting at once.  conninfo is copied; fallback application_name is `name`. */
+/* Starts connecting with the first turn of the loop.  conninfo is copied; fallback
+ * application_name is `name`.  A host name in it is looked up while everything
+ * waits: give hostaddr, or a unix socket. */
 struct pg *pg_new(const char *conninfo, const char *name, const struct pg_hooks *hooks, void *arg);
-/* Unanswered questions are answered PG_LOST. */
+/* Unanswered questions are answered PG_LOST.  Not from within a callback. */
 void pg_free(struct pg *pg);
 /* LISTEN after every (re)connect; call before the loop runs.  channel is a literal. */
 void pg_listen(struct pg *pg, const char *channel);
 /* sql is a string literal (its address names the prepared statement).  durable
  * false: the batch may commit with synchronous_commit = off if all of its
- * questions say so.  At most 100,000 questions wait; beyond that, or while the
+ * questions say so.  A text with a NUL octet is PG_FAILED at once.  At most 100,000 questions wait; beyond that, or while the
  * connection is down, the answer PG_LOST comes at once, from within the call. */
 void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg);
 void pg_ready(struct pg *pg, bool readable, bool writable);

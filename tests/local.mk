@@ -9,6 +9,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/attr_test \
 	tests/unit/header_test \
 	tests/unit/mime_test \
+	tests/unit/pg_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -62,3 +63,8 @@ EXTRA_DIST += tests/sandbox tests/sandboxlib/__init__.py tests/sandboxlib/proces
 tests_unit_mime_test_SOURCES = tests/unit/mime_test.c tests/unit/exact.h
 tests_unit_mime_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_mime_test_LDADD = $(TEST_LIBS)
+
+tests_unit_pg_test_SOURCES = tests/unit/pg_test.c
+tests_unit_pg_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_pg_test_LDADD = $(KEP_SQL_LIBS) $(TEST_LIBS)
+EXTRA_DIST += tests/sql/server
