@@ -21,4 +21,4 @@ policyd_kep_policyd_SOURCES = \
 	$(policyd_kep_policyd_END)
 policyd_kep_policyd_END =
 policyd_kep_policyd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)
-policyd_kep_policyd_LDADD = $(SQL_LIBS) $(KEP_LIBS) $(EVENT_LIBS) $(EVENT_EXTRA_LIBS)
+policyd_kep_policyd_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS) $(EVENT_LIBS) $(EVENT_EXTRA_LIBS)
