@@ -56,9 +56,8 @@ tests_unit_header_test_LDADD = $(TEST_LIBS)
 
 include tests/bench/local.mk
 include tests/golden/local.mk
-EXTRA_DIST += tests/sandbox tests/sandboxlib/__init__.py tests/sandboxlib/process.py tests/sandboxlib/place.py \
-	tests/sandboxlib/pki.py tests/sandboxlib/postgres.py tests/sandboxlib/postfix.py tests/sandboxlib/dovecot.py \
-	tests/sandboxlib/daemons.py tests/sandboxlib/mail.py tests/sandboxlib/house.py
+include tests/sandboxlib/local.mk
+include tests/e2e/local.mk
 
 tests_unit_mime_test_SOURCES = tests/unit/mime_test.c tests/unit/exact.h
 tests_unit_mime_test_CFLAGS = $(TEST_CFLAGS)

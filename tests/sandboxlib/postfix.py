@@ -2,6 +2,7 @@
 
 These are the settings the suite needs; docs and `kepctl check` tell an administrator the same ones.
 """
+import contextlib
 import json
 import os
 import re
@@ -188,6 +189,19 @@ class Postfix:
         """main.cf settings, taken up at once."""
         run(program("postconf"), "-c", self.config, "-e", *assignments)
         self.reload()
+
+    @contextlib.contextmanager
+    def without(self, service):
+        """master.cf without one entry (kepinject/unix) for a while."""
+        path = self.config / "master.cf"
+        text = path.read_text(encoding="utf-8")
+        run(program("postconf"), "-c", self.config, "-M#", service)
+        self.reload()
+        try:
+            yield
+        finally:
+            path.write_text(text, encoding="utf-8")
+            self.reload()
 
     def get(self, name):
         return run(program("postconf"), "-c", self.config, "-h", name).strip()

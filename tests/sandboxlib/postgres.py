@@ -1,8 +1,10 @@
 """postgres.py - a private PostgreSQL on a unix socket; fsync stays on, for evidence must be durable and the bench honest."""
+import contextlib
 import glob
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 from .process import Trouble, born, children, run, until
@@ -95,6 +97,20 @@ class Postgres:
                 os.kill(one, number)
             except ProcessLookupError:
                 pass
+
+    @contextlib.contextmanager
+    def holding(self, key):
+        """Hold an advisory lock, so that a trigger of a test waits for it."""
+        psql = subprocess.Popen([programs() / "psql", "-XAtq", "-h", self.sockets, "-U", USER, "-d", DATABASE], cwd="/",
+                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        try:
+            psql.stdin.write(f"SELECT pg_advisory_lock({key});\n".encode())
+            psql.stdin.flush()
+            until("the lock", lambda: self.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") != "0")
+            yield
+        finally:
+            psql.stdin.close()
+            psql.wait(10)
 
     def sql(self, text, database=DATABASE):
         """Run statements as superuser; the rows as lists of text (NULL is None)."""
