@@ -20,7 +20,7 @@ struct op {
 	TAILQ_ENTRY(op)  link;
 	struct session  *session;
 	jdoc            *asked, *answer;
-	struct question  question;
+	struct decision  decision;
 	bool             done;
 };
 
@@ -89,20 +89,20 @@ static void decided(void *arg)
 {
 	struct op *op = arg;
 
-	jdoc_set_bool(op->answer, "kep", op->question.kep);
-	done(op, op->question.why);
+	jdoc_set_bool(op->answer, "kep", op->decision.kep);
+	done(op, op->decision.why);
 }
 
 static void decide(struct op *op, bool with_rcpt)
 {
-	op->question = (struct question){ .sender = jdoc_text(op->asked, "sender"), .login = jdoc_text(op->asked, "login"),
+	op->decision = (struct decision){ .sender = jdoc_text(op->asked, "sender"), .login = jdoc_text(op->asked, "login"),
 		.rcpt = jdoc_text(op->asked, "rcpt"), .with_rcpt = with_rcpt, .answered = decided, .arg = op };
-	if (!op->question.sender.p)
+	if (!op->decision.sender.p)
 		malformed(op, "sender is missing");
-	else if (with_rcpt && op->question.rcpt.n == 0)
+	else if (with_rcpt && op->decision.rcpt.n == 0)
 		malformed(op, "rcpt is missing");
 	else
-		directory_ask(op->session->d->directory, &op->question);
+		directory_decide(op->session->d->directory, &op->decision);
 }
 
 static void on_mail(struct op *op)

@@ -245,7 +245,7 @@ struct span directory_relay(const struct directory *d, struct span rcpt)
 
 /* ---- the decision ---- */
 
-static enum tls tls_of(const struct directory *d, const struct question *q)
+static enum tls tls_of(const struct directory *d, const struct decision *q)
 {
 	const struct domain *domain = domain_find(d, q->sender);
 	struct span rest = domain ? span_str(domain->tls) : SPAN_NONE;
@@ -273,9 +273,9 @@ static bool login_fits(struct span login, struct span own)
 	return own.n && (span_eq(login, own) || (addr_parse(&a, login) && addr_parse(&b, own) && addr_eq(&a, &b)));
 }
 
-static void question_step(struct question *q);
+static void decision_step(struct decision *q);
 
-static void account_is(struct question *q, const struct account *account)
+static void account_is(struct decision *q, const struct account *account)
 {
 	if (q->sender_party == PARTY_OURS) {
 		q->sender_party = account->standing;
@@ -285,7 +285,7 @@ static void account_is(struct question *q, const struct account *account)
 	}
 }
 
-static void answer(struct question *q, enum reason why)
+static void answer(struct decision *q, enum reason why)
 {
 	bool kep = decide_is_kep(q->sender_party);
 
@@ -296,7 +296,7 @@ static void answer(struct question *q, enum reason why)
 
 static void account_came(void *arg, enum pg_answer a, const struct pg_rows *rows, const char *sqlstate, const char *words)
 {
-	struct question *q = arg;
+	struct decision *q = arg;
 	struct account account = { PARTY_NO_ACCOUNT, SPAN_NONE };
 	const struct addr *address = q->sender_party == PARTY_OURS ? &q->sender_addr : &q->rcpt_addr;
 
@@ -315,11 +315,11 @@ static void account_came(void *arg, enum pg_answer a, const struct pg_rows *rows
 	if (q->age == q->directory->age)
 		accounts_put(q->directory->accounts, addr_span(address), &account, clock_now());
 	account_is(q, &account);
-	question_step(q);
+	decision_step(q);
 }
 
-/* true: it is known now; false: asked for, question_step() comes again. */
-static bool look_up(struct question *q, const struct addr *address)
+/* true: it is known now; false: asked for, decision_step() comes again. */
+static bool look_up(struct decision *q, const struct addr *address)
 {
 	struct directory *d = q->directory;
 	const struct account *known = accounts_find(d->accounts, addr_span(address), clock_now());
@@ -335,7 +335,7 @@ static bool look_up(struct question *q, const struct addr *address)
 	return false;
 }
 
-static void question_step(struct question *q)
+static void decision_step(struct decision *q)
 {
 	struct directory *d = q->directory;
 	enum login login = q->login.n == 0 ? LOGIN_NONE : q->login_right ? LOGIN_RIGHT : LOGIN_WRONG;
@@ -343,7 +343,7 @@ static void question_step(struct question *q)
 
 	if (q->sender_party == PARTY_OURS) {
 		if (look_up(q, &q->sender_addr))
-			question_step(q);
+			decision_step(q);
 		return;
 	}
 	why = decide_sender(q->sender_party, login, tls_of(d, q));
@@ -356,14 +356,14 @@ static void question_step(struct question *q)
 	answer(q, decide_rcpt(q->sender_party, q->rcpt_party, strcmp(d->conf->closed, "host") == 0));
 }
 
-void directory_ask(struct directory *d, struct question *q)
+void directory_decide(struct directory *d, struct decision *q)
 {
 	q->directory = d;
 	q->login_right = false;
 	q->sender_party = directory_party(d, q->sender, &q->sender_addr);
 	q->rcpt_party = q->with_rcpt ? directory_party(d, q->rcpt, &q->rcpt_addr) : PARTY_NULL;
 	if (d->loaded)
-		question_step(q);
+		decision_step(q);
 	else
 		answer(q, REASON_UNAVAILABLE);
 }

@@ -43,9 +43,9 @@ bool directory_same_provider(const struct directory *d, struct span a, struct sp
 /* Next hop "[HOST]:PORT" for a recipient of another provider; SPAN_NONE: none. */
 struct span directory_relay(const struct directory *d, struct span rcpt);
 
-/* One question for the decision, in memory of the caller, which must stay until
+/* One decision to take, in memory of the caller, which must stay until
  * it is answered (there is no calling it off). */
-struct question {
+struct decision {
 	/* asked; the octets must stay as well */
 	struct span sender, login;
 	struct span tls;                /* fingerprint of the client's certificate, "" without one */
@@ -66,6 +66,6 @@ struct question {
 };
 
 /* answered() comes from within the call when everything is remembered. */
-void directory_ask(struct directory *d, struct question *q);
+void directory_decide(struct directory *d, struct decision *q);
 
 #endif

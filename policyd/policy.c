@@ -15,7 +15,7 @@ struct policy {
 	struct peer    *peer;           /* NULL: gone; we stay while something is outstanding */
 	struct buf      text;           /* the request being answered; r points into it */
 	struct request  r;
-	struct question question;
+	struct decision decision;
 	bool            busy;
 	size_t          outstanding;    /* answers of directory and database to come */
 	struct buf      instance;       /* of the transaction the next three belong to */
@@ -132,7 +132,7 @@ static struct span clean(struct buf *b, struct span s)
 	return buf_span(b);
 }
 
-static void put_attempt(struct policy *p, const struct question *q)
+static void put_attempt(struct policy *p, const struct decision *q)
 {
 	const struct request *r = &p->r;
 	unsigned char fingerprint[SHA256_SIZE];
@@ -179,7 +179,7 @@ static void pass_unless_failed(struct policy *p)
 
 /* ---- the states of the protocol ---- */
 
-static void refuse(struct policy *p, const struct question *q)
+static void refuse(struct policy *p, const struct decision *q)
 {
 	const struct reason_words *w = reason_words(q->why);
 	const struct request *r = &p->r;
@@ -195,7 +195,7 @@ static void refuse(struct policy *p, const struct question *q)
 static void rcpt_decided(void *arg)
 {
 	struct policy *p = arg;
-	const struct question *q = &p->question;
+	const struct decision *q = &p->decision;
 
 	p->outstanding--;
 	if (!p->peer) {
@@ -218,10 +218,10 @@ static void on_rcpt(struct policy *p)
 {
 	const struct request *r = &p->r;
 
-	p->question = (struct question){ .sender = r->sender, .login = r->login, .tls = r->tls, .tls_known = true,
+	p->decision = (struct decision){ .sender = r->sender, .login = r->login, .tls = r->tls, .tls_known = true,
 		.rcpt = r->recipient, .with_rcpt = true, .answered = rcpt_decided, .arg = p };
 	p->outstanding++;
-	directory_ask(p->d->directory, &p->question);
+	directory_decide(p->d->directory, &p->decision);
 }
 
 static bool is_number(struct span s)

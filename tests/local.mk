@@ -10,6 +10,9 @@ KEP_UNIT_TESTS = \
 	tests/unit/header_test \
 	tests/unit/mime_test \
 	tests/unit/pg_test \
+	tests/unit/directory_test \
+	tests/unit/policy_test \
+	tests/unit/ask_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -53,6 +56,18 @@ tests_unit_attr_test_LDADD = $(TEST_LIBS)
 tests_unit_header_test_SOURCES = tests/unit/header_test.c tests/unit/exact.h
 tests_unit_header_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_header_test_LDADD = $(TEST_LIBS)
+
+# Sessions of kep-policyd over a database and a peer of paper.
+policyd_fake = tests/unit/fake_policyd.c tests/unit/fake_policyd.h tests/unit/exact.h $(policyd_session)
+tests_unit_directory_test_SOURCES = tests/unit/directory_test.c $(policyd_fake)
+tests_unit_directory_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_directory_test_LDADD = $(TEST_LIBS)
+tests_unit_policy_test_SOURCES = tests/unit/policy_test.c $(policyd_fake)
+tests_unit_policy_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_policy_test_LDADD = $(TEST_LIBS)
+tests_unit_ask_test_SOURCES = tests/unit/ask_test.c $(policyd_fake)
+tests_unit_ask_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_ask_test_LDADD = $(TEST_LIBS)
 
 include tests/bench/local.mk
 include tests/golden/local.mk
