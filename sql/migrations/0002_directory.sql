@@ -116,14 +116,14 @@ COMMENT ON COLUMN kep.account_history.reason IS 'why';
 
 -- What policyd asks -----------------------------------------------------------
 
-CREATE FUNCTION kep.domains() RETURNS TABLE (domain text, provider text, tls text[])
+CREATE FUNCTION kep.domains() RETURNS TABLE (domain text, provider text, tls text[], relay text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
-	SELECT d.domain, d.provider, coalesce(p.tls, '{}')
+	SELECT d.domain, d.provider, coalesce(p.tls, '{}'), p.relay
 	  FROM kep.domain AS d LEFT JOIN kep.provider AS p ON p.name = d.provider
 	 ORDER BY d.domain
 $$;
-COMMENT ON FUNCTION kep.domains() IS 'all KEP domains with their provider (empty: ours) and the fingerprints of its TLS certificates';
+COMMENT ON FUNCTION kep.domains() IS 'all KEP domains with their provider (empty: ours), the fingerprints of its TLS certificates and its relay host';
 
 CREATE FUNCTION kep.account(wanted text) RETURNS TABLE (address text, state text, login text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
