@@ -66,7 +66,6 @@ static void put_coloured(struct span what, size_t width)
 
 static void put_title(const char *title)
 {
-	putchar('\n');
 	paint(stdout, PAINT_BOLD);
 	puts(title);
 	paint(stdout, PAINT_PLAIN);
@@ -116,7 +115,7 @@ static void put_facts(const jdoc *facts)
 	for (size_t i = 0; i < jdoc_count(facts); i++) {
 		const jdoc *f = jdoc_at(facts, i);
 
-		printf("%s  to ", i ? "\n" : "");
+		put_label("to");
 		paint(stdout, PAINT_BOLD);
 		paint_text(stdout, jdoc_text(f, "recipient"));
 		paint(stdout, PAINT_PLAIN);
@@ -156,6 +155,7 @@ static void put_step(const jdoc *s)
 
 static void put_timeline(const jdoc *timeline)
 {
+	putchar('\n');
 	put_title("Timeline (local time, UTC)");
 	for (size_t i = 0; i < jdoc_count(timeline); i++)
 		put_step(jdoc_at(timeline, i));
@@ -190,7 +190,10 @@ static void put_life(const jdoc *life)
 	const jdoc *messages = jdoc_get(life, "messages"), *refusals = jdoc_get(life, "refusals"), *attempts = jdoc_get(life, "attempts");
 
 	for (size_t i = 0; i < jdoc_count(messages); i++) {
+		if (i)
+			putchar('\n');
 		put_message(jdoc_at(messages, i));
+		putchar('\n');
 		put_title("Facts (local time, UTC)");
 		put_facts(jdoc_get(jdoc_at(messages, i), "facts"));
 		put_timeline(jdoc_get(jdoc_at(messages, i), "timeline"));

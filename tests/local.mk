@@ -20,7 +20,10 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
-EXTRA_DIST += tests/pki
+EXTRA_DIST += tests/pki tests/layers tests/layers_test
+if HAVE_PYTHON
+TESTS += tests/layers tests/layers_test
+endif
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
