@@ -21,4 +21,13 @@ policyd_kep_policyd_SOURCES = \
 	$(policyd_kep_policyd_END)
 policyd_kep_policyd_END =
 policyd_kep_policyd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)
-policyd_kep_policyd_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS) $(EVENT_LIBS) $(EVENT_EXTRA_LIBS)
+policyd_kep_policyd_LDADD = policyd/libhop.a $(KEP_SQL_LIBS) $(KEP_LIBS) $(EVENT_LIBS) $(EVENT_EXTRA_LIBS)
+
+# The mail side: the hop, the outbox, our SMTP client; a library, so that its pure parts are tested alone.
+noinst_LIBRARIES += policyd/libhop.a
+policyd_libhop_a_SOURCES = \
+	policyd/reply.c policyd/reply.h policyd/dots.c policyd/dots.h policyd/command.c policyd/command.h \
+	policyd/lmtp.c policyd/lmtp.h policyd/spool.c policyd/spool.h policyd/dsn.c policyd/dsn.h \
+	policyd/endpoint.c policyd/endpoint.h policyd/smtp.c policyd/smtp.h policyd/signer.c \
+	policyd/hop.h policyd/outbox.h policyd/signer.h
+policyd_libhop_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)

@@ -13,6 +13,11 @@ KEP_UNIT_TESTS = \
 	tests/unit/directory_test \
 	tests/unit/policy_test \
 	tests/unit/ask_test \
+	tests/unit/reply_test \
+	tests/unit/lmtp_test \
+	tests/unit/spool_test \
+	tests/unit/dsn_test \
+	tests/unit/smtp_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -71,6 +76,27 @@ tests_unit_policy_test_LDADD = $(TEST_LIBS)
 tests_unit_ask_test_SOURCES = tests/unit/ask_test.c $(policyd_fake)
 tests_unit_ask_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_ask_test_LDADD = $(TEST_LIBS)
+
+# The mail side of kep-policyd.
+tests_unit_reply_test_SOURCES = tests/unit/reply_test.c
+tests_unit_reply_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_reply_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_lmtp_test_SOURCES = tests/unit/lmtp_test.c
+tests_unit_lmtp_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_lmtp_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_spool_test_SOURCES = tests/unit/spool_test.c
+tests_unit_spool_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_spool_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_dsn_test_SOURCES = tests/unit/dsn_test.c
+tests_unit_dsn_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_dsn_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_smtp_test_SOURCES = tests/unit/smtp_test.c policyd/listen.c
+tests_unit_smtp_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_smtp_test_LDADD = policyd/libhop.a $(TEST_LIBS) $(EVENT_LIBS)
 
 include tests/bench/local.mk
 include tests/golden/local.mk
