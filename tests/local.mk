@@ -18,6 +18,8 @@ KEP_UNIT_TESTS = \
 	tests/unit/spool_test \
 	tests/unit/dsn_test \
 	tests/unit/smtp_test \
+	tests/unit/base64_test \
+	tests/unit/gate_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -111,3 +113,11 @@ tests_unit_pg_test_SOURCES = tests/unit/pg_test.c
 tests_unit_pg_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_pg_test_LDADD = $(KEP_SQL_LIBS) $(TEST_LIBS)
 EXTRA_DIST += tests/sql/server
+
+tests_unit_base64_test_SOURCES = tests/unit/base64_test.c tests/unit/exact.h
+tests_unit_base64_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_base64_test_LDADD = $(TEST_LIBS)
+
+tests_unit_gate_test_SOURCES = tests/unit/gate_test.c tests/unit/exact.h tests/unit/pki.h
+tests_unit_gate_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_gate_test_LDADD = $(TEST_LIBS)
