@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "libkep/der.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 
@@ -37,11 +38,14 @@ void signer_release(struct signer *s)
 }
 
 /* Everything that is known while one signature is judged; all borrowed from cms
- * but for certificates. */
+ * but for certificates and chain. */
 struct judgement {
 	CMS_ContentInfo         *cms;
 	CMS_SignerInfo          *info;
+	struct span              cut[CERTIFICATE_LIMIT];        /* octets of certificates, where they could be cut out */
+	size_t                   n_cut;
 	STACK_OF(X509)          *certificates;
+	STACK_OF(X509)          *chain;         /* from leaf to anchor, once it was found good */
 	X509                    *leaf;
 	const char              *digest;
 	const ASN1_OCTET_STRING *content;       /* NULL: detached */
@@ -68,16 +72,49 @@ static enum reason peek(struct span der)
 	return n == sizeof signed_data && memcmp(p, signed_data, sizeof signed_data) == 0 ? REASON_ACCEPTED : REASON_NOT_SIGNED_DATA;
 }
 
-static enum reason parse(struct judgement *j, struct span der)
+static enum reason decode(struct judgement *j, struct span der)
 {
 	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
-	enum reason why = peek(der);
 
-	if (why != REASON_ACCEPTED)
-		return why;
 	if (!(j->cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.n)))
 		return REASON_SIGNATURE_DER;
 	return p == end ? REASON_ACCEPTED : REASON_SIGNATURE_TRAILING;
+}
+
+/* The certificates, decoded; those cut out come from the known ones if they can. */
+static enum reason collect_certificates(struct judgement *j, const struct trust *trust)
+{
+	X509 *x;
+
+	/* Where they were cut out there are none left, so indices of cut fit. */
+	j->certificates = CMS_get1_certs(j->cms);
+	if (!j->certificates)
+		j->certificates = made(sk_X509_new_null());
+	for (size_t i = 0; i < j->n_cut; i++) {
+		if (!(x = trust_certificate(trust, j->cut[i])))
+			return REASON_SIGNATURE_DER;
+		if (!sk_X509_push(j->certificates, x))
+			log_fatal("out of memory");
+	}
+	return sk_X509_num(j->certificates) <= CERTIFICATE_LIMIT ? REASON_ACCEPTED : REASON_SIGNATURE_SIZE;
+}
+
+static enum reason parse(struct judgement *j, struct span der, const struct trust *trust)
+{
+	struct buf rest = BUF_INIT;
+	enum reason why = peek(der);
+	bool cut = why == REASON_ACCEPTED && der_cut_certificates(der, j->cut, CERTIFICATE_LIMIT, &j->n_cut, &rest);
+
+	if (why == REASON_ACCEPTED && cut && j->n_cut > CERTIFICATE_LIMIT)
+		why = REASON_SIGNATURE_SIZE;
+	if (!cut || why != REASON_ACCEPTED)
+		j->n_cut = 0;
+	if (why == REASON_ACCEPTED)
+		why = decode(j, cut ? buf_span(&rest) : der);
+	if (why == REASON_ACCEPTED)
+		why = collect_certificates(j, trust);
+	buf_release(&rest);
+	return why;
 }
 
 static enum reason check_shape(struct judgement *j, bool detached)
@@ -154,10 +191,7 @@ static enum reason find_leaf(struct judgement *j)
 {
 	EVP_PKEY *key = NULL;
 
-	j->certificates = CMS_get1_certs(j->cms);
-	if (sk_X509_num(j->certificates) > CERTIFICATE_LIMIT)
-		return REASON_SIGNATURE_SIZE;
-	if (CMS_set1_signers_certs(j->cms, NULL, 0) != 1)
+	if (CMS_set1_signers_certs(j->cms, j->certificates, 0) != 1)
 		return REASON_SIGNER_CERTIFICATE;
 	CMS_SignerInfo_get0_algs(j->info, &key, &j->leaf, NULL, NULL);
 	return j->leaf && key ? REASON_ACCEPTED : REASON_SIGNER_CERTIFICATE;
@@ -182,6 +216,9 @@ static enum reason chain_reason(int error)
 		return REASON_SIGNER_WEAK;
 	case X509_V_ERR_INVALID_PURPOSE:
 		return REASON_SIGNER_USAGE;
+	case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+	case X509_V_ERR_INVALID_EXTENSION:
+		return REASON_SIGNER_CERTIFICATE;
 	default:
 		return REASON_SIGNER_UNTRUSTED;
 	}
@@ -190,7 +227,7 @@ static enum reason chain_reason(int error)
 /* Build and judge the chain.  Time, purpose and level are set in the context's
  * own parameters: the store is shared by threads and never changed.  Only
  * certificates of the signature are candidates for the way up, never its CRLs. */
-static enum reason check_chain(const struct judgement *j, const struct trust *trust, usec at)
+static enum reason check_chain(struct judgement *j, const struct trust *trust, usec at)
 {
 	X509_STORE_CTX *ctx = made(X509_STORE_CTX_new());
 	X509_VERIFY_PARAM *param;
@@ -209,6 +246,8 @@ static enum reason check_chain(const struct judgement *j, const struct trust *tr
 	/* A refusal that names no error must not look like a yes. */
 	if (why == REASON_ACCEPTED && !verified)
 		why = REASON_SIGNER_UNTRUSTED;
+	if (why == REASON_ACCEPTED)
+		j->chain = made(X509_STORE_CTX_get1_chain(ctx));
 	X509_STORE_CTX_free(ctx);
 	return why;
 }
@@ -234,7 +273,7 @@ static enum reason judge(struct judgement *j, struct span der, const char *diges
 {
 	enum reason why;
 
-	if ((why = parse(j, der)) != REASON_ACCEPTED ||
+	if ((why = parse(j, der, trust)) != REASON_ACCEPTED ||
 	    (why = check_shape(j, digest != NULL)) != REASON_ACCEPTED ||
 	    (why = check_attributes(j)) != REASON_ACCEPTED ||
 	    (why = check_digest_algorithm(j, digest)) != REASON_ACCEPTED ||
@@ -331,7 +370,20 @@ static usec signing_time(const CMS_SignerInfo *info)
 	return ASN1_TIME_to_tm(v->value.utctime, &tm) ? (usec)timegm(&tm) * 1000000 : 0;
 }
 
-static void describe(const struct judgement *j, struct signer *out)
+/* Only what led from a good signature to an anchor is worth knowing, so strangers
+ * cannot drive out what is known. */
+static void remember(const struct judgement *j, const struct trust *trust)
+{
+	for (size_t i = 0; i < j->n_cut; i++) {
+		X509 *x = sk_X509_value(j->certificates, (int)i);
+
+		for (int k = 0; k < sk_X509_num(j->chain); k++)
+			if (sk_X509_value(j->chain, k) == x)
+				trust_remember(trust, j->cut[i], x);
+	}
+}
+
+static void describe(const struct judgement *j, const struct trust *trust, struct signer *out)
 {
 	unsigned char *der = NULL;
 	int n = i2d_X509(j->leaf, &der);
@@ -346,10 +398,12 @@ static void describe(const struct judgement *j, struct signer *out)
 	out->identity = identity(X509_get_subject_name(j->leaf));
 	out->digest = mem_str(j->digest);
 	out->signing_time = signing_time(j->info);
+	remember(j, trust);
 }
 
 static void judgement_release(struct judgement *j)
 {
+	sk_X509_pop_free(j->chain, X509_free);
 	sk_X509_pop_free(j->certificates, X509_free);
 	CMS_ContentInfo_free(j->cms);
 	ERR_clear_error();
@@ -365,7 +419,7 @@ enum reason cms_verify_detached(struct span der, const char *digest, const unsig
 	if (why == REASON_ACCEPTED && !is_message_digest(&j, value, n))
 		why = REASON_CONTENT_ALTERED;
 	if (why == REASON_ACCEPTED)
-		describe(&j, out);
+		describe(&j, trust, out);
 	judgement_release(&j);
 	return why;
 }
@@ -394,7 +448,7 @@ enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec a
 	if (why == REASON_ACCEPTED && !content_fits(&j, inner))
 		why = REASON_CONTENT_ALTERED;
 	if (why == REASON_ACCEPTED)
-		describe(&j, out);
+		describe(&j, trust, out);
 	if (why == REASON_ACCEPTED && content)
 		buf_add(content, inner);
 	judgement_release(&j);

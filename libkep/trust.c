@@ -5,18 +5,32 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "libkep/digest.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 
 #define FILE_LIMIT (16u << 20)
+#define KNOWN_SIZE 512          /* a power of two; about 4 KB each */
+
+/* Certificates that were trusted once, each at the slot of its digest; the next
+ * one of a slot drives the last one out. */
+struct known {
+	pthread_mutex_t lock;
+	struct {
+		unsigned char digest[SHA256_SIZE];
+		X509         *certificate;
+	} slots[KNOWN_SIZE];
+};
 
 struct trust {
-	X509_STORE *store;
-	size_t      anchors;
+	X509_STORE   *store;
+	size_t        anchors;
+	struct known *known;
 };
 
 static bool complain(struct buf *error, const char *file, const char *what)
@@ -142,6 +156,8 @@ struct trust *trust_load(const char *path, struct buf *error)
 	struct stat st;
 	bool ok;
 
+	t->known = mem_new(sizeof *t->known);
+	pthread_mutex_init(&t->known->lock, NULL);
 	if (!(t->store = X509_STORE_new()))
 		log_fatal("out of memory");
 	if (stat(path, &st) != 0)
@@ -161,6 +177,10 @@ void trust_free(struct trust *t)
 	if (!t)
 		return;
 	X509_STORE_free(t->store);
+	for (size_t i = 0; i < KNOWN_SIZE; i++)
+		X509_free(t->known->slots[i].certificate);
+	pthread_mutex_destroy(&t->known->lock);
+	free(t->known);
 	free(t);
 }
 
@@ -172,4 +192,49 @@ size_t trust_count(const struct trust *t)
 struct x509_store_st *trust_store(const struct trust *t)
 {
 	return t->store;
+}
+
+static size_t slot_of(const unsigned char *digest)
+{
+	return (digest[0] | (size_t)digest[1] << 8) & (KNOWN_SIZE - 1);
+}
+
+struct x509_st *trust_certificate(const struct trust *t, struct span der)
+{
+	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
+	unsigned char digest[SHA256_SIZE];
+	X509 *x = NULL;
+	size_t slot;
+
+	digest_sha256(digest, der);
+	slot = slot_of(digest);
+	pthread_mutex_lock(&t->known->lock);
+	if (t->known->slots[slot].certificate && memcmp(t->known->slots[slot].digest, digest, sizeof digest) == 0) {
+		x = t->known->slots[slot].certificate;
+		X509_up_ref(x);
+	}
+	pthread_mutex_unlock(&t->known->lock);
+	if (x || !(x = d2i_X509(NULL, &p, (long)der.n)) || p == end)
+		return x;
+	X509_free(x);
+	return NULL;
+}
+
+void trust_remember(const struct trust *t, struct span der, struct x509_st *certificate)
+{
+	unsigned char digest[SHA256_SIZE];
+	X509 *old = NULL;
+	size_t slot;
+
+	digest_sha256(digest, der);
+	slot = slot_of(digest);
+	pthread_mutex_lock(&t->known->lock);
+	if (t->known->slots[slot].certificate != certificate) {
+		old = t->known->slots[slot].certificate;
+		X509_up_ref(certificate);
+		t->known->slots[slot].certificate = certificate;
+		memcpy(t->known->slots[slot].digest, digest, sizeof digest);
+	}
+	pthread_mutex_unlock(&t->known->lock);
+	X509_free(old);
 }

@@ -1,11 +1,14 @@
-/* trust.h - the trust anchors of e-signatures.  A store is const once loaded; a
- * reload makes a new one and swaps the pointer. */
+/* trust.h - the trust anchors of e-signatures.  The anchors are const once loaded;
+ * a reload makes a new trust and swaps the pointer.  It also remembers decoded
+ * certificates of signers that were trusted, behind a lock of its own, so that
+ * the next signature of the same people costs less; that changes no answer. */
 #ifndef KEP_TRUST_H
 #define KEP_TRUST_H
 
 #include "libkep/buf.h"
 
 struct trust;
+struct x509_st;
 struct x509_store_st;
 
 /* Load a PEM file, or every regular *.pem, *.crt and *.cer file of a directory
@@ -17,5 +20,10 @@ void trust_free(struct trust *t);
 size_t trust_count(const struct trust *t);
 /* For cms.c: the store, borrowed. */
 struct x509_store_st *trust_store(const struct trust *t);
+/* For cms.c: the decoded certificate of these octets; the caller frees it.
+ * NULL: it is not exactly one certificate. */
+struct x509_st *trust_certificate(const struct trust *t, struct span der);
+/* For cms.c: keep a certificate of a chain that was found good. */
+void trust_remember(const struct trust *t, struct span der, struct x509_st *certificate);
 
 #endif

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "libkep/cms.h"
+#include "libkep/der.h"
 #include "tests/unit/pki.h"
 
 static struct trust *trust;
@@ -63,6 +65,8 @@ static const struct {
 	{ "cades",                 "sha256", REASON_ACCEPTED },
 	{ "sha384",                "sha384", REASON_ACCEPTED },
 	{ "sha512",                "sha512", REASON_ACCEPTED },
+	{ "ber",                   "sha256", REASON_ACCEPTED },
+	{ "digests-15000",         "sha256", REASON_ACCEPTED },  /* they say nothing, and cost nothing */
 	{ "truncated",             "sha256", REASON_SIGNATURE_DER },
 	{ "junk",                  "sha256", REASON_SIGNATURE_DER },
 	{ "trailing",              "sha256", REASON_SIGNATURE_TRAILING },
@@ -85,6 +89,7 @@ static const struct {
 	{ "sha1",                  "sha256", REASON_DIGEST_ALGORITHM },
 	{ "sha512",                "sha256", REASON_MICALG },
 	{ "no-certificates",       "sha256", REASON_SIGNER_CERTIFICATE },
+	{ "critical",              "sha256", REASON_SIGNER_CERTIFICATE },
 	{ "chain-missing",         "sha256", REASON_SIGNER_UNTRUSTED },
 	{ "unknown-ca",            "sha256", REASON_SIGNER_UNTRUSTED },
 	{ "expired",               "sha256", REASON_SIGNER_EXPIRED },
@@ -194,6 +199,45 @@ static void test_time(void **state)
 	buf_release(&der);
 }
 
+struct worker {
+	struct span der;
+	usec        at;
+	enum reason want;
+	size_t      wrong;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct signer s;
+
+	for (int i = 0; i < 100; i++) {
+		w->wrong += detached(w->der, buf_span(&content), "sha256", trust, w->at, &s) != w->want;
+		signer_release(&s);
+	}
+	return NULL;
+}
+
+/* Threads share the trust; the time of one is not the time of another. */
+static void test_threads(void **state)
+{
+	const usec year = (usec)365 * 86400 * 1000000;
+	struct worker w[4];
+	pthread_t thread[COUNT_OF(w)];
+	struct buf der = BUF_INIT;
+
+	sample("ec", &der);
+	for (size_t i = 0; i < COUNT_OF(w); i++) {
+		w[i] = (struct worker){ buf_span(&der), clock_now() + (i % 2 ? 20 * year : 0), i % 2 ? REASON_SIGNER_EXPIRED : REASON_ACCEPTED, 0 };
+		assert_int_equal(pthread_create(&thread[i], NULL, work, &w[i]), 0);
+	}
+	for (size_t i = 0; i < COUNT_OF(w); i++) {
+		pthread_join(thread[i], NULL);
+		assert_int_equal(w[i].wrong, 0);
+	}
+	buf_release(&der);
+}
+
 /* An intermediate CA is no anchor, and helps where the signature lacks it. */
 static void test_trust(void **state)
 {
@@ -254,6 +298,32 @@ static void test_damage(void **state)
 		der.p[i] = (char)~der.p[i];
 	}
 	buf_release(&der);
+}
+
+/* What is cut out and what is left are all the octets but for lengths. */
+static void test_cut(void **state)
+{
+	static const struct { const char *name; bool done; size_t n; } rows[] = {
+		{ "ec", true, 2 }, { "chain-missing", true, 1 }, { "certificates-21", true, 22 }, { "no-certificates", true, 1 },
+		{ "ber", false, 0 }, { "trailing", false, 0 }, { "truncated", false, 0 }, { "data", false, 0 }, { "junk", false, 0 },
+	};
+	struct buf der = BUF_INIT, rest = BUF_INIT;
+	struct span cut[2];
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		size_t n = 0;
+
+		sample(rows[i].name, &der);
+		buf_clear(&rest);
+		assert_int_equal(der_cut_certificates(buf_span(&der), cut, COUNT_OF(cut), &n, &rest), rows[i].done);
+		if (!rows[i].done)
+			continue;
+		assert_int_equal(n, rows[i].n);
+		assert_true(cut[0].p > der.p && cut[0].p + cut[0].n < der.p + der.n && cut[0].p[0] == 0x30);
+		assert_false(der_cut_certificates(buf_span(&rest), cut, COUNT_OF(cut), &n, &der));
+	}
+	buf_release(&der);
+	buf_release(&rest);
 }
 
 static struct seal *load_seal(const char *certificate, const char *key, struct buf *error)
@@ -390,8 +460,10 @@ int main(void)
 		cmocka_unit_test(test_opaque),
 		cmocka_unit_test(test_signer),
 		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_seal),
 		cmocka_unit_test(test_seal_errors),
 		cmocka_unit_test(test_published_cms),
