@@ -3,3 +3,5 @@ EXTRA_DIST += tests/golden/run tests/golden/talk.py tests/golden/milter.py tests
 if HAVE_PYTHON
 TESTS += tests/golden/run
 endif
+# kep-policyd with a private PostgreSQL.
+EXTRA_DIST += tests/golden/house.py tests/golden/policy.py tests/golden/policy tests/golden/ask.py tests/golden/ask
