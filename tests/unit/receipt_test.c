@@ -8,6 +8,7 @@
 
 #include "libkep/cms.h"
 #include "libkep/encode.h"
+#include "libkep/gate.h"
 #include "libkep/receipt.h"
 #include "tests/unit/pki.h"
 #include "tests/unit/samples.h"
@@ -281,6 +282,40 @@ static void test_sealed(void **state)
 	buf_release(&error);
 }
 
+/* And so does our own gate, as it would about anybody's mail. */
+static void test_gate(void **state)
+{
+	struct evidence e = sample_evidence(OUTCOME_ACCEPTED);
+	struct buf json = BUF_INIT, mail = BUF_INIT, error = BUF_INIT;
+	char *certificate = pki_path("seal.pem"), *key = pki_path("seal.key");
+	struct receipt r = receipt_of(&json, &e);
+	struct seal *s = seal_load(certificate, key, &error);
+	struct trust *trust = pki_trust("trust");
+	struct verdict v;
+	struct conf conf;
+	struct gate *g;
+
+	conf_init(&conf);
+	g = gate_new(&conf);
+	assert_non_null(s);
+	seal(s, &mail, &r);
+	gate_push(g, buf_span(&mail));
+	gate_finish(g, trust, clock_now(), &v);
+	assert_string_equal(reason_words(v.why)->wire, "accepted");
+	assert_string_equal(v.from.text, "kep@hs01.kep.test");
+	assert_string_equal(v.signer.subject, "CN=KEP seal,O=KEPHS,C=TR");
+	verdict_release(&v);
+	gate_free(g);
+	conf_release(&conf);
+	trust_free(trust);
+	seal_free(s);
+	free(certificate);
+	free(key);
+	buf_release(&json);
+	buf_release(&mail);
+	buf_release(&error);
+}
+
 static void test_quoted(void **state)
 {
 	static const struct { const char *in, *out; } rows[] = {
@@ -334,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_quoted),
 		cmocka_unit_test(test_field),
 	};
