@@ -90,6 +90,12 @@ static void version_came(void *arg, enum pg_answer a, const struct pg_rows *rows
 	}
 	db->d->schema = SCHEMA_VERSION;
 	directory_renew(db->d->directory);
+}
+
+static void on_loaded(void *arg)
+{
+	struct database *db = arg;
+
 	db->hooks->fits(db->arg);
 }
 
@@ -162,6 +168,7 @@ struct database *database_new(struct daemon *d, const struct database_hooks *hoo
 	pg_listen(d->pg, "kep_directory");
 	pg_listen(d->pg, "kep_outbox");
 	d->directory = directory_new(d->conf, d->pg);
+	directory_on_loaded(d->directory, on_loaded, db);
 	return db;
 }
 

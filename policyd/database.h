@@ -9,7 +9,7 @@
 struct database;
 
 struct database_hooks {
-	/* The schema fits (after every new connection). */
+	/* The schema fits and the list of domains is loaded; called again from time to time. */
 	void (*fits)(void *arg);
 	/* It does not, or we may not use it: words say how to mend it. */
 	void (*misfits)(void *arg, const char *words);

@@ -26,6 +26,8 @@ struct directory {
 	bool               loaded, loading, again;
 	usec               loaded_at;
 	uint64_t           age;         /* counts directory_renew(): older answers are not remembered */
+	void             (*on_loaded)(void *arg);
+	void              *arg;
 };
 
 /* ---- domains ---- */
@@ -106,6 +108,8 @@ static void domains_came(void *arg, enum pg_answer a, const struct pg_rows *rows
 		domains_read(&d->domains, rows);
 		d->loaded = true;
 		d->loaded_at = clock_now();
+		if (d->on_loaded)
+			d->on_loaded(d->arg);
 	} else if (a == PG_FAILED) {
 		log_warn("list of domains not loaded: %s: %s; kepctl db status tells whether schema and grants are whole", sqlstate, words);
 	}
@@ -132,6 +136,12 @@ struct directory *directory_new(const struct conf *conf, struct pg *pg)
 	d->pg = pg;
 	d->accounts = accounts_new(DIRECTORY_ACCOUNTS_MAX, DIRECTORY_AGE);
 	return d;
+}
+
+void directory_on_loaded(struct directory *d, void (*loaded)(void *arg), void *arg)
+{
+	d->on_loaded = loaded;
+	d->arg = arg;
 }
 
 void directory_free(struct directory *d)

@@ -25,6 +25,9 @@ struct directory *directory_new(const struct conf *conf, struct pg *pg);
 /* Call after pg_free(), which answers what is still asked. */
 void directory_free(struct directory *d);
 
+/* Have this called each time the list of domains was loaded. */
+void directory_on_loaded(struct directory *d, void (*loaded)(void *arg), void *arg);
+
 /* Forget the accounts and load the domains again: the connection is new, or
  * NOTIFY kep_directory came. */
 void directory_renew(struct directory *d);
