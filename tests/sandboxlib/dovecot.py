@@ -1,4 +1,5 @@
 """dovecot.py - a private Dovecot: mailboxes over LMTP, reading over IMAP, logins for Postfix."""
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ first_valid_uid = 1
 auth_mechanisms = plain login
 auth_username_chars =
 auth_cache_size = 0
+auth_failure_delay = 0
 lda_mailbox_autocreate = yes
 hostname = {host}
 postmaster_address = postmaster@{domain}
@@ -43,12 +45,12 @@ namespace inbox {{
   separator = /
 }}
 passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {users}
+  driver = dict
+  args = {home}/dict.conf
 }}
 userdb {{
-  driver = passwd-file
-  args = username_format=%u {users}
+  driver = dict
+  args = {home}/dict.conf
   default_fields = uid={uid} gid={uid} home={home}/mail/%d/%n
 }}
 service imap-login {{
@@ -72,6 +74,22 @@ service auth {{
 }}
 """
 
+# A file a user: a passwd-file is looked at only once a second, too seldom for tests that make accounts.
+DICT = """\
+uri = fs:posix:prefix={home}/users/
+default_pass_scheme = PLAIN
+key pass {{
+  key = pass/%u
+  format = json
+}}
+key user {{
+  key = user/%u
+  format = json
+}}
+passdb_objects = pass
+userdb_objects = user
+"""
+
 
 def program(name):
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -92,23 +110,31 @@ class Dovecot:
         mail = self.home / "mail"
         mail.mkdir(mode=0o700)
         os.chown(mail, UID, UID)
-        self.users.touch(mode=0o640)
-        shutil.chown(self.users, "root", "dovecot")
+        for directory in (self.users, self.users / "pass", self.users / "user"):
+            directory.mkdir(mode=0o750)
+            shutil.chown(directory, "root", "dovecot")
+        (self.home / "dict.conf").write_text(DICT.format(home=self.home))
         self.place.ports("IMAP")
         self.place.write_env(PASSWORD=password, DOVECOT=self.conf, MAILBOX_LMTP=self.lmtp)
         self.conf.write_text(CONF.format(home=self.home, log=self.place.log("dovecot"), uid=UID, host=f"mx1.{self.domain}",
-                                         domain=self.domain, users=self.users, port=self.place.address("IMAP")[1],
+                                         domain=self.domain, port=self.place.address("IMAP")[1],
                                          lmtp=self.lmtp, auth=self.auth))
 
     def add(self, address, quota=None):
         """A mailbox and login; quota in octets."""
-        rule = f"userdb_quota_rule=*:bytes={quota}" if quota else ""
-        line = f"{address}:{{PLAIN}}{self.place.env['PASSWORD']}::::::{rule}\n"
-        others = [x for x in self.users.read_text().splitlines(True) if not x.startswith(f"{address}:")]
-        self.users.write_text("".join(others) + line)
+        self.write("pass", address, {"password": self.place.env["PASSWORD"]})
+        self.write("user", address, {"quota_rule": f"*:bytes={quota}"} if quota else {"quota_rule": "*:storage=0"})
+
+    def write(self, kind, address, fields):
+        new = self.users / f"{kind}.new"
+        new.write_text(json.dumps(fields))
+        shutil.chown(new, "root", "dovecot")
+        new.chmod(0o640)
+        new.rename(self.users / kind / address)
 
     def remove(self, address):
-        self.users.write_text("".join(x for x in self.users.read_text().splitlines(True) if not x.startswith(f"{address}:")))
+        for kind in ("pass", "user"):
+            (self.users / kind / address).unlink(missing_ok=True)
 
     def pid(self):
         try:
