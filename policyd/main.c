@@ -22,6 +22,7 @@
 #include "policyd/listen.h"
 #include "policyd/policy.h"
 #include "policyd/service.h"
+#include "policyd/signer.h"
 
 #define PROGRAM "kep-policyd"
 #define DRAIN_MS 50
@@ -265,6 +266,8 @@ static void parts_close(struct program *p)
 	http_free(p->http);
 	flush_free(p->flush);
 	database_free(p->database);
+	signer_free(p->daemon.signer);
+	p->daemon.signer = NULL;
 	for (size_t i = 0; i < COUNT_OF(p->signals); i++)
 		event_free(p->signals[i]);
 	if (p->drain)
@@ -303,12 +306,15 @@ static int run(const struct conf *conf, const struct options *o)
 	umask(077);
 	raise_limits();
 	ok = conf_open_log(conf, PROGRAM, o->foreground, &error) && privilege_find(&who, conf, &error) && ask_init(&p.ask, &p.daemon, &error);
+	/* The signer is first: it alone reads the key, as root, and must inherit nothing. */
+	ok = ok && (p.daemon.signer = signer_start(conf, &error)) != NULL;
 	if (ok && !o->check_only) {
 		ok = sockets_open(&p.sockets, conf, who.uid, &error) && privilege_drop(&who, &error);
 		if (ok)
 			serve(&p);
 		sockets_close(&p.sockets);
 	}
+	signer_free(p.daemon.signer);
 	if (!ok)
 		fprintf(stderr, PROGRAM ": %s\n", buf_str(&error));
 	ask_release(&p.ask);
