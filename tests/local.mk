@@ -20,6 +20,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/smtp_test \
 	tests/unit/base64_test \
 	tests/unit/gate_test \
+	tests/unit/corpus_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -121,3 +122,7 @@ tests_unit_base64_test_LDADD = $(TEST_LIBS)
 tests_unit_gate_test_SOURCES = tests/unit/gate_test.c tests/unit/exact.h tests/unit/pki.h
 tests_unit_gate_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_gate_test_LDADD = $(TEST_LIBS)
+
+tests_unit_corpus_test_SOURCES = tests/unit/corpus_test.c tests/unit/exact.h tests/unit/pki.h
+tests_unit_corpus_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_corpus_test_LDADD = $(TEST_LIBS)
