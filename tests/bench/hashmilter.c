@@ -14,6 +14,7 @@
 #include <sysexits.h>
 
 static unsigned long replies_wanted;
+static char program[] = "hashmilter", field[] = "X-Digest";     /* libmilter takes no const */
 
 static sfsistat negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2, unsigned long f3,
                           unsigned long *p0, unsigned long *p1, unsigned long *p2, unsigned long *p3)
@@ -74,7 +75,7 @@ static sfsistat on_end(SMFICTX *ctx)
 	EVP_DigestFinal_ex(smfi_getpriv(ctx), digest, NULL);
 	for (int i = 0; i < 32; i++)
 		snprintf(text + 1 + 2 * i, 3, "%02x", digest[i]);
-	smfi_addheader(ctx, "X-Digest", text);
+	smfi_addheader(ctx, field, text);
 	return SMFIS_CONTINUE;
 }
 
@@ -88,7 +89,7 @@ static sfsistat on_close(SMFICTX *ctx)
 int main(int argc, char **argv)
 {
 	struct smfiDesc filter = {
-		.xxfi_name = "hashmilter", .xxfi_version = SMFI_VERSION, .xxfi_flags = SMFIF_ADDHDRS,
+		.xxfi_name = program, .xxfi_version = SMFI_VERSION, .xxfi_flags = SMFIF_ADDHDRS,
 		.xxfi_connect = on_connect, .xxfi_helo = on_helo, .xxfi_envfrom = on_envelope, .xxfi_header = on_header,
 		.xxfi_eoh = on_end_of_header, .xxfi_body = on_body, .xxfi_eom = on_end, .xxfi_close = on_close,
 		.xxfi_negotiate = negotiate,
