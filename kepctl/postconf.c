@@ -177,7 +177,7 @@ const struct postconf_service *postconf_service(const struct postconf *p, const 
 	return NULL;
 }
 
-bool postconf_is_mx(const struct postconf_service *s)
+bool postconf_is_smtpd(const struct postconf_service *s)
 {
 	size_t n = strlen(s->name);
 

@@ -38,7 +38,7 @@ const char *postconf_effective(const struct postconf *p, const char *service, co
 /* NULL: no such service. */
 const struct postconf_service *postconf_service(const struct postconf *p, const char *name);
 /* An smtpd that listens on the network. */
-bool postconf_is_mx(const struct postconf_service *s);
+bool postconf_is_smtpd(const struct postconf_service *s);
 
 /* Cut the next word off a list of main.cf: words with blanks or commas between,
  * a word in braces is one, braces kept.  SPAN_NONE: there is none. */

@@ -7,7 +7,7 @@
 #define HOP    "kep/unix"
 #define INJECT "kepinject/unix"
 
-enum scope { SCOPE_MAIN, SCOPE_SMTPD, SCOPE_PEERS, SCOPE_HOP, SCOPE_INJECT };
+enum scope { SCOPE_MAIN, SCOPE_SMTPD, SCOPE_PEERS, SCOPE_QUEUE, SCOPE_HOP, SCOPE_INJECT };
 
 static const struct setting {
 	enum scope         scope;
@@ -82,7 +82,9 @@ static void complain(const struct postconf *p, const struct setting *s, const ch
 	char *right = right_value(s, value), *mend, *what;
 	bool own = s->scope == SCOPE_HOP || s->scope == SCOPE_INJECT;
 
-	if (!service)
+	if (!service && !postconf_value(p, s->name))
+		mend = mem_printf("install a Postfix that knows %s (3.7.11, 3.8.6 or later)", s->name);
+	else if (!service)
 		mend = mem_printf("postconf -c %s -e '%s = %s'", p->directory, s->name, right);
 	else if (own)
 		mend = mem_printf("postconf -c %s -P '%s/%s=%s'", p->directory, service, s->name, right);
@@ -98,7 +100,7 @@ static void complain(const struct postconf *p, const struct setting *s, const ch
 static bool overridden_everywhere(const struct postconf *p, const char *name)
 {
 	for (size_t i = 0; i < p->n_services; i++)
-		if (postconf_is_mx(&p->services[i]) && !postconf_override(p, p->services[i].name, name))
+		if (postconf_is_smtpd(&p->services[i]) && !postconf_override(p, p->services[i].name, name))
 			return false;
 	return true;
 }
@@ -114,10 +116,9 @@ static size_t check_wide(const struct postconf *p, const struct setting *s, stru
 	const char *value = postconf_value(p, s->name);
 	size_t bad = 0;
 
-	if (!value && s->test != SETTING_EMPTY && s->test != SETTING_LACKS) {
-		value = "";     /* unset kep_destination_*, or a Postfix that is too old to know it */
-	}
-	if (value && !(s->scope != SCOPE_MAIN && overridden_everywhere(p, s->name)) && !setting_holds(s->test, s->expected, value)) {
+	if (!value && s->test != SETTING_EMPTY && s->test != SETTING_LACKS)
+		value = "";     /* a Postfix that is too old to know it */
+	if (value && !((s->scope == SCOPE_SMTPD || s->scope == SCOPE_PEERS) && overridden_everywhere(p, s->name)) && !setting_holds(s->test, s->expected, value)) {
 		complain(p, s, NULL, value, f);
 		bad++;
 	}
@@ -153,7 +154,7 @@ void settings_check(const struct postconf *p, bool peers, struct findings *f)
 			bad += check_service(p, s, HOP, f);
 		else if (s->scope == SCOPE_INJECT)
 			bad += check_service(p, s, INJECT, f);
-		else if (s->scope != SCOPE_PEERS || peers)
+		else if (s->scope == SCOPE_PEERS ? peers : s->scope != SCOPE_QUEUE || postconf_service(p, HOP))
 			bad += check_wide(p, s, f);
 	}
 	if (bad == 0)

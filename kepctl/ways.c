@@ -6,7 +6,7 @@
 #include "kepctl/process.h"
 #include "libkep/mem.h"
 
-#define SMTP_WAIT 10000         /* ms; a server under load may be slow, a dead smtpd says nothing at all */
+#define SMTP_WAIT 10000         /* ms; postscreen waits 6 s before it greets, a dead smtpd says nothing at all */
 
 /* Append what packaging/postfix/master.cf says of a service. */
 static void complain_missing(const struct wiring *w, const char *name, const char *entry, enum finding_level level, const char *why)
@@ -81,7 +81,7 @@ static void check_chroot(const struct wiring *w)
 		const struct postconf_service *s = &w->postfix->services[i];
 		char *what, *mend;
 
-		if (s->chroot != 'y' || !(postconf_is_mx(s) || strcmp(s->name, "cleanup/unix") == 0))
+		if (s->chroot != 'y' || !(postconf_is_smtpd(s) || strcmp(s->name, "cleanup/unix") == 0))
 			continue;
 		what = mem_printf("postfix %s", s->name);
 		mend = mem_printf("postconf -c %s -F %s/chroot=n", w->postfix->directory, s->name);
@@ -252,6 +252,12 @@ static bool wrapped(const struct wiring *w, const struct postconf_service *s)
 	return wrap && strcmp(wrap, "yes") == 0;
 }
 
+/* What answers clients on the network: smtpd, or postscreen before it. */
+static bool answers(const struct wiring *w, const struct postconf_service *s)
+{
+	return (postconf_is_smtpd(s) || strcmp(s->command, "postscreen") == 0) && !wrapped(w, s);
+}
+
 /* Banner, EHLO, QUIT.  What is wrong is appended to *error. */
 static void talk(const char *address, struct buf *said, struct buf *error)
 {
@@ -291,7 +297,7 @@ void ways_check_smtpd(const struct wiring *w)
 
 	for (size_t i = 0; i < w->postfix->n_services; i++) {
 		const struct postconf_service *s = &w->postfix->services[i];
-		char *address = postconf_is_mx(s) && !wrapped(w, s) ? address_of(w, s) : NULL;
+		char *address = answers(w, s) ? address_of(w, s) : NULL;
 
 		if (address) {
 			check_session(w, s, address);

@@ -105,20 +105,22 @@ static bool check_list(const struct wiring *w, const char *service, const char *
 }
 
 /* Postfix reads "default_action = 451 words" only inside braces of its own; else smtpd dies at start. */
-static void check_braces(const struct wiring *w, struct span policy)
+static bool check_braces(const struct wiring *w, struct span policy)
 {
 	char *text = mem_span(policy), *action = strstr(text, "default_action");
-	bool inner = false;
+	bool inner = false, good;
 
 	for (const char *c = text + 1; action && c < action; c++)
 		inner = *c == '{' ? true : *c == '}' ? false : inner;
-	if (action && !inner && strpbrk(action, "0123456789"))
+	good = action && (inner || !strpbrk(action, "0123456789"));
+	if (action && !good)
 		findings_add(w->findings, FINDING_WRONG, "postfix policy service", "write { default_action = 451 4.3.5 KEP policy unavailable } with its own braces inside the definition",
 		             "default_action with blanks and without braces: every smtpd dies at start, and 'postfix check' does not notice");
 	else if (!action)
 		findings_add(w->findings, FINDING_WARNING, "postfix policy service", "add { default_action = 451 4.3.5 KEP policy unavailable } to the definition",
 		             "no default_action: Postfix answers 451 4.3.5 Server configuration problem while kep-policyd is away");
 	free(text);
+	return good;
 }
 
 void wiring_check_policy(const struct wiring *w)
@@ -135,7 +137,7 @@ void wiring_check_policy(const struct wiring *w)
 		if (!first.n && list)
 			first = find_policy(w, list, &permit);
 		for (size_t k = 0; k < p->n_services; k++) {
-			const char *own = postconf_is_mx(&p->services[k]) ? postconf_override(p, p->services[k].name, policy_lists[i]) : NULL;
+			const char *own = postconf_is_smtpd(&p->services[k]) ? postconf_override(p, p->services[k].name, policy_lists[i]) : NULL;
 
 			if (own) {
 				good += check_list(w, p->services[k].name, policy_lists[i], own, first);
@@ -143,9 +145,7 @@ void wiring_check_policy(const struct wiring *w)
 			}
 		}
 	}
-	if (first.n)
-		check_braces(w, first);
-	if (good == all)
+	if (first.n && check_braces(w, first) && good == all)
 		findings_add(w->findings, FINDING_OK, "postfix policy service", NULL, "asked at RCPT, DATA and END-OF-MESSAGE");
 }
 
@@ -196,7 +196,7 @@ void wiring_check_milter(const struct wiring *w)
 
 	good &= check_milters(w, NULL, "non_smtpd_milters", local ? local : "", FINDING_WARNING);
 	for (size_t i = 0; i < p->n_services; i++) {
-		const char *own = postconf_is_mx(&p->services[i]) ? postconf_override(p, p->services[i].name, "smtpd_milters") : NULL;
+		const char *own = postconf_is_smtpd(&p->services[i]) ? postconf_override(p, p->services[i].name, "smtpd_milters") : NULL;
 
 		if (own)
 			good &= check_milters(w, p->services[i].name, "smtpd_milters", own, FINDING_WARNING);

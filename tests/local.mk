@@ -1,6 +1,7 @@
 # tests: units (cmocka), golden conversations, sql (pgTAP), e2e (pytest over a private Postfix), bench.
 KEP_UNIT_TESTS = \
 	tests/unit/base_test \
+	tests/unit/kepctl_test \
 	tests/unit/digest_test \
 	tests/unit/cms_test \
 	tests/unit/evidence_test \
@@ -35,6 +36,10 @@ endif
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 TEST_LIBS = $(KEP_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_kepctl_test_SOURCES = tests/unit/kepctl_test.c $(KEPCTL_PARTS)
+tests_unit_kepctl_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_kepctl_test_LDADD = $(KEP_SQL_LIBS) $(TEST_LIBS)
 
 tests_unit_base_test_SOURCES = tests/unit/base_test.c
 tests_unit_base_test_CFLAGS = $(TEST_CFLAGS)
