@@ -127,7 +127,7 @@ void postconf_release(struct postconf *p)
 	}
 	free(p->services);
 	free(p->directory);
-	*p = (struct postconf){ NULL };
+	*p = (struct postconf){ .directory = NULL };
 }
 
 static const char *find(const struct postconf_setting *v, size_t n, const char *name)
