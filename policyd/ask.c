@@ -90,6 +90,8 @@ static void decided(void *arg)
 	struct op *op = arg;
 
 	jdoc_set_bool(op->answer, "kep", op->decision.kep);
+	if (op->decision.sender_party == PARTY_PROVIDER)
+		jdoc_set_bool(op->answer, "provider", true);
 	done(op, op->decision.why);
 }
 

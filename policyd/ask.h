@@ -3,7 +3,7 @@
  *
  *  {"v":1,"ask":"mail","sender":S,"login":L,"client":IP}               may S send at all?
  *  {"v":1,"ask":"rcpt",..,"rcpt":R}                                    ... to R?
- *        -> {"v":1,"why":WIRE,"kep":BOOL}
+ *        -> {"v":1,"why":WIRE,"kep":BOOL}, and "provider":true when the sender is another provider's
  *  {"v":1,"ask":"submit","queue_id":Q,"sender":S,"login":L,"client":IP,"rcpts":[..],
  *   "from":F,"message_id":M,"size":N,"canonical":1,"sha256":HEX,"sha512":HEX,"signer":{..}}
  *        -> {"v":1,"why":"accepted","kep_id":UUID}: it is durable; {"v":1,"why":WIRE} otherwise
