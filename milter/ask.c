@@ -59,7 +59,7 @@ void ask_free(struct ask *a)
 
 static bool complain(const struct ask *a, const char *what)
 {
-	log_warn("ask socket %s: %s; is kep-policyd running?", a->path, what);
+	log_warn("ask socket %s: %s", a->path, what);
 	return false;
 }
 
@@ -85,7 +85,7 @@ static bool dial(struct ask *a)
 	if (a->fd >= 0 && setsockopt(a->fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof left) == 0 &&
 	    connect(a->fd, (struct sockaddr *)&to, sizeof to) == 0)
 		return true;
-	complain(a, strerror(errno));
+	log_warn("ask socket %s: %s; is kep-policyd running, and may our user use its socket?", a->path, strerror(errno));
 	hang_up(a);
 	return false;
 }
@@ -185,7 +185,7 @@ jdoc *ask_question(struct ask *a, const jdoc *question)
 	if (converse(a)) {
 		answer = jdoc_parse(span_trim(buf_span(&a->in)), ASK_ANSWER_MAX, &why);
 		if (!answer) {
-			complain(a, buf_str(&why));
+			log_warn("ask socket %s: the answer is no JSON object: %s", a->path, buf_str(&why));
 			hang_up(a);
 		}
 	}

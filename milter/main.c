@@ -125,7 +125,10 @@ static int run(const struct conf *conf)
 	notify_ready();
 	pthread_join(thread, NULL);
 	notify_stopping();
+	reload_stop();
 	log_info("stopped");
+	if (milter_busy())
+		_exit(good ? EX_OK : EX_SOFTWARE);
 	return good ? EX_OK : EX_SOFTWARE;
 }
 
@@ -159,7 +162,7 @@ static int judge_files(const struct conf *conf, const struct options *o, struct 
 
 int main(int argc, char **argv)
 {
-	static struct conf conf;        /* sessions may outlive main() by a moment */
+	struct conf conf;
 	struct buf error = BUF_INIT;
 	struct options options;
 	int code = options_read(&options, argc, argv);
@@ -172,6 +175,8 @@ int main(int argc, char **argv)
 		code = fail(&error, EX_CONFIG);
 	else
 		code = options.offline ? judge_files(&conf, &options, &error) : start(&conf, &options, &error);
+	anchors_drop();
+	conf_release(&conf);
 	buf_release(&error);
 	return code;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -32,6 +33,7 @@ struct link {
 };
 
 static const struct conf *conf;         /* const after milter_open() */
+static atomic_int links;                /* connections that are open */
 
 static jdoc *ask_policyd(void *arg, const jdoc *question)
 {
@@ -49,6 +51,7 @@ static struct link *link_of(SMFICTX *ctx)
 	asker.arg = l->ask = ask_new(conf->ask_socket, conf->ask_timeout);
 	l->session = session_new(conf, &asker);
 	smfi_setpriv(ctx, l);
+	atomic_fetch_add(&links, 1);
 	return l;
 }
 
@@ -230,6 +233,7 @@ static sfsistat on_close(SMFICTX *ctx)
 		session_free(l->session);
 		ask_free(l->ask);
 		free(l);
+		atomic_fetch_sub(&links, 1);
 	}
 	return SMFIS_CONTINUE;
 }
@@ -272,4 +276,9 @@ bool milter_open(const struct conf *c, uid_t owner, struct buf *error)
 bool milter_run(void)
 {
 	return smfi_main() == MI_SUCCESS;
+}
+
+bool milter_busy(void)
+{
+	return atomic_load(&links) > 0;
 }

@@ -13,5 +13,9 @@ bool milter_open(const struct conf *conf, uid_t owner, struct buf *error);
 /* Serve until SIGTERM or SIGINT, which must be blocked in every thread.  false:
  * libmilter gave up. */
 bool milter_run(void);
+/* After milter_run(): some connection is still open, and a thread of libmilter
+ * may be at work for it; the program must end with _exit(2), so that nothing is
+ * taken away from under that thread. */
+bool milter_busy(void);
 
 #endif

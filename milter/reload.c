@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "libkep/log.h"
@@ -11,6 +12,8 @@
 #include "milter/anchors.h"
 
 static sem_t wanted;
+static pthread_t thread;
+static atomic_bool over;
 
 static void want(int signal_number)
 {
@@ -52,7 +55,7 @@ static void reload(const char *path)
 
 	if (anchors_load(path, &error)) {
 		a = anchors_take();
-		log_info("trust anchors read again from %s: %zu", path, trust_count(anchors_trust(a)));
+		log_info("trust anchors read again from %s, now %zu", path, trust_count(anchors_trust(a)));
 		anchors_give(a);
 	} else {
 		log_warn("trust anchors not read again, the old ones stay: %s", buf_str(&error));
@@ -68,18 +71,24 @@ static void *run(void *path)
 			;
 		while (sem_trywait(&wanted) == 0)       /* many signals, one reload */
 			;
+		if (atomic_load(&over))
+			return NULL;
 		reload(path);
 	}
-	return NULL;
 }
 
 void reload_start(const char *path)
 {
-	pthread_t thread;
 	int failed = pthread_create(&thread, NULL, run, (void *)(uintptr_t)path);
 
 	if (failed)
 		log_fatal("cannot start a thread: %s", strerror(failed));
-	pthread_detach(thread);
 	mask(SIG_UNBLOCK, SIGHUP, SIGHUP);
+}
+
+void reload_stop(void)
+{
+	atomic_store(&over, true);
+	sem_post(&wanted);
+	pthread_join(thread, NULL);
 }
