@@ -3,6 +3,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/base_test \
 	tests/unit/kepctl_test \
 	tests/unit/digest_test \
+	tests/unit/session_test \
 	tests/unit/cms_test \
 	tests/unit/evidence_test \
 	tests/unit/receipt_test \
@@ -48,6 +49,10 @@ tests_unit_base_test_LDADD = $(TEST_LIBS)
 tests_unit_digest_test_SOURCES = tests/unit/digest_test.c
 tests_unit_digest_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_digest_test_LDADD = $(TEST_LIBS)
+
+tests_unit_session_test_SOURCES = tests/unit/session_test.c tests/unit/pki.h $(milter_judge_sources)
+tests_unit_session_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_session_test_LDADD = $(TEST_LIBS)
 
 tests_unit_cms_test_SOURCES = tests/unit/cms_test.c tests/unit/pki.h
 tests_unit_cms_test_CFLAGS = $(TEST_CFLAGS)
