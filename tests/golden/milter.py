@@ -12,11 +12,14 @@ A conversation file (x.in) holds one step a line:
                                     The last rule that fits counts; without one: accepted, ordinary.
     policyd down | policyd up       stop listening, listen again (connections are closed)
     macro NAME VALUE                what the mail server says from here on ("-": does not say)
-    message NAME [signed ADDRESS]   the lines up to "." are a message, signed by tests/pki
+    message NAME [signed ADDRESS] [fill OCTETS]
+                                    the lines up to "." are a message, signed by tests/pki; its body
+                                    is filled up with so many octets
     change NAME OLD => NEW          alter it afterwards (Python's octet escapes)
-    trust CERTIFICATE               from here on DIR/trust holds this one of tests/pki (ca, other-ca)
-    signal NAME                     to kep-milter
-    wait WORDS                      until the log holds them
+    trust CERTIFICATE               from here on DIR/trust holds this one of tests/pki (ca, other-ca; "-": none)
+    signal NAME [COUNT]             to kep-milter, so many times
+    wait WORDS                      until the log holds them, written after the last signal
+    wait                            until the log does not grow for half a second
     memory start | memory grown KIB after "start", not more than so much was needed
     alive                           is kep-milter still running?
     !open                           another connection (the first is opened by itself)
@@ -24,7 +27,7 @@ A conversation file (x.in) holds one step a line:
     > data   > content NAME   > octets COUNT TEXT   > end   > abort   > quit
 
 "< ..." are kep-milter's answers, "? ..." the questions policyd heard, and at the
-end stands the log.  What differs from run to run is masked as in talk.py.
+end stands the log, in which a line repeated at once is shown once.  What differs from run to run is masked as in talk.py.
 """
 import importlib.machinery
 import importlib.util
@@ -57,6 +60,8 @@ NO_REPLY = {"C": 0x1000, "H": 0x2000, "M": 0x4000, "R": 0x8000, "T": 0x10000, "L
 WORDS = {"a": "accept", "c": "continue", "d": "discard", "r": "reject", "t": "tempfail", "s": "skip"}
 OFFERED_ACTIONS, OFFERED_STEPS = 0x1FF, 0x1FFFFF        # Postfix 3.7
 CHUNK = 65535
+AT_ONCE = True                  # each conversation has processes and a directory of its own
+ONE_AT_A_TIME = threading.Lock()
 
 
 def load_pki():
@@ -64,6 +69,15 @@ def load_pki():
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("pki", loader))
     loader.exec_module(module)
     return module
+
+
+def hang_up(connection):
+    """Also where another thread waits in recv()."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()
 
 
 class Policyd:
@@ -86,7 +100,7 @@ class Policyd:
             os.unlink(self.path)
             self.server = None
         for connection in self.open:
-            connection.close()
+            hang_up(connection)
         self.open = []
 
     def serve(self, server):
@@ -122,8 +136,7 @@ class Policyd:
         if words == "silence":
             return True
         if words == "hang up":
-            connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+            hang_up(connection)
             return False
         connection.sendall((self.document(words) + "\n").encode())
         return True
@@ -214,6 +227,7 @@ class Conversation:
         self.pki, self.pki_dir = load_pki(), self.dir.name + "/pki"
         self.conf, self.macros, self.messages = [], {}, {}
         self.process = self.link = None
+        self.mark = 0
         self.log_path = self.dir.name + "/log"
         self.policyd = Policyd(self.dir.name + "/ask.sock", self.say)
 
@@ -224,13 +238,17 @@ class Conversation:
     # -- what has to be there
 
     def make_pki(self, shared):
-        if not os.path.isdir(shared):
-            self.pki.make(shared + ".new")
-            os.rename(shared + ".new", shared)
+        with ONE_AT_A_TIME:
+            if not os.path.isdir(shared):
+                self.pki.make(shared + ".new")
+                os.rename(shared + ".new", shared)
         self.pki_dir = shared
 
     def trust(self, name):
         os.makedirs(self.dir.name + "/trust", exist_ok=True)
+        if name == "-":
+            os.unlink(self.dir.name + "/trust/anchor.pem")
+            return
         self.pki.write(self.dir.name + "/trust/anchor.pem", self.pki.read(f"{self.pki_dir}/{name}.pem"))
 
     def start(self):
@@ -271,20 +289,25 @@ class Conversation:
         self.policyd.down()
         log = re.sub(r"/\S*" + re.escape(os.path.basename(self.dir.name)), "DIR", self.log())
         self.say(f"# log, and exit status {status}")
+        before = None
         for line in log.splitlines():
-            self.say(line)
+            if line != before:
+                self.say(line)
+            before = line
 
     # -- steps
 
     def define(self, words, lines):
-        name, *signed = words.split()
+        name, *options = words.split()
+        options = dict(zip(options[::2], options[1::2]))
         text = []
         for line in lines:
             if line == ".":
                 break
             text.append(line + "\r\n")
         octets = "".join(text).encode()
-        self.messages[name] = self.pki.sign(self.pki_dir, signed[1], octets) if signed else octets
+        octets += (b"x" * 70 + b"\r\n") * (int(options.get("fill", 0)) // 72)
+        self.messages[name] = self.pki.sign(self.pki_dir, options["signed"], octets) if "signed" in options else octets
 
     def change(self, words):
         name, rest = words.split(" ", 1)
@@ -300,11 +323,19 @@ class Conversation:
             self.policyd.rules.append(tuple(words.split(" ", 2)))
 
     def wait(self, words):
+        if not words:
+            return self.settle()
         for _ in range(400):
-            if words in self.log():
-                return
+            if words in self.log()[self.mark:]:
+                return None
             time.sleep(0.05)
         raise talk.Ended(f"the log never held: {words}")
+
+    def settle(self):
+        before = None
+        while before != self.log():
+            before = self.log()
+            time.sleep(0.5)
 
     def status(self, key):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
@@ -398,7 +429,9 @@ class Conversation:
         elif word == "trust":
             self.trust(rest)
         elif word == "signal":
-            self.process.send_signal(getattr(signal, "SIG" + rest))
+            self.mark = len(self.log())
+            for _ in range(int((rest.split() + ["1"])[1])):
+                self.process.send_signal(getattr(signal, "SIG" + rest.split()[0]))
         elif word == "wait":
             self.wait(rest)
         elif word == "memory":
