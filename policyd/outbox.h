@@ -16,8 +16,14 @@ struct outbox;
 /* d->signer must be started; it is attached to the loop here.  Looks for due
  * receipts every 5 seconds and whenever it is kicked; never NULL. */
 struct outbox *outbox_new(struct daemon *d);
-void outbox_free(struct outbox *o);             /* before pg_free(), event_base_free() and signer_free() */
-/* There may be work: call it on NOTIFY kep_outbox. */
+/* There may be work: call it on NOTIFY kep_outbox and when the database came. */
 void outbox_kick(struct outbox *o);
+/* The end has begun: nothing more is taken. */
+void outbox_stop(struct outbox *o);
+/* Receipts under way. */
+size_t outbox_busy(const struct outbox *o);
+/* Leases of what is left run out by themselves.  Call it after pg_free(), whose
+ * PG_LOST ends the questions, and before event_base_free() and signer_free(). */
+void outbox_free(struct outbox *o);
 
 #endif
