@@ -18,8 +18,10 @@
 #include "policyd/daemon.h"
 #include "policyd/database.h"
 #include "policyd/flush.h"
+#include "policyd/hop.h"
 #include "policyd/http.h"
 #include "policyd/listen.h"
+#include "policyd/outbox.h"
 #include "policyd/policy.h"
 #include "policyd/service.h"
 #include "policyd/signer.h"
@@ -152,6 +154,8 @@ struct program {
 	struct database *database;
 	struct service  *services[LISTEN_MAX + 1];
 	size_t           n;
+	struct hop      *hop;
+	struct outbox   *outbox;
 	struct http     *http;
 	struct flush    *flush;
 	struct event    *signals[4], *drain;
@@ -164,6 +168,7 @@ static void on_fits(void *arg)
 {
 	struct program *p = arg;
 
+	outbox_kick(p->outbox);
 	if (p->ready)
 		return;
 	p->ready = true;
@@ -183,6 +188,7 @@ static void on_misfits(void *arg, const char *words)
 
 static void on_outbox(void *arg)
 {
+	outbox_kick(((struct program *)arg)->outbox);
 }
 
 /* ---- the end ---- */
@@ -192,7 +198,7 @@ static bool is_quiet(const struct program *p)
 	for (size_t i = 0; i < p->n; i++)
 		if (service_peers(p->services[i]) > 0)
 			return false;
-	return pg_waiting(p->daemon.pg) == 0;
+	return hop_busy(p->hop) == 0 && outbox_busy(p->outbox) == 0 && pg_waiting(p->daemon.pg) == 0;
 }
 
 /* What was asked before the end began is answered, if it does not take long. */
@@ -215,6 +221,8 @@ static void on_end(evutil_socket_t number, short what, void *arg)
 	notify_stopping();
 	for (size_t i = 0; i < p->n; i++)
 		service_stop(p->services[i]);
+	hop_stop(p->hop);
+	outbox_stop(p->outbox);
 	p->drain = event_new(p->daemon.base, -1, EV_PERSIST, on_drain, p);
 	if (!p->drain || event_add(p->drain, &often) != 0)
 		event_base_loopbreak(p->daemon.base);
@@ -255,7 +263,8 @@ static void parts_open(struct program *p)
 	p->services[p->n++] = service_new(d->base, &ask_hooks, &p->ask, p->sockets.ask);
 	if (p->sockets.http >= 0)
 		p->http = http_new(d, p->sockets.http);
-	listen_close(p->sockets.lmtp);
+	p->hop = hop_new(d, p->sockets.lmtp);
+	p->outbox = outbox_new(d);
 	p->sockets = (struct sockets){ .ask = -1, .lmtp = -1, .http = -1 };
 }
 
@@ -266,6 +275,8 @@ static void parts_close(struct program *p)
 	http_free(p->http);
 	flush_free(p->flush);
 	database_free(p->database);
+	hop_free(p->hop);
+	outbox_free(p->outbox);
 	signer_free(p->daemon.signer);
 	p->daemon.signer = NULL;
 	for (size_t i = 0; i < COUNT_OF(p->signals); i++)
