@@ -70,6 +70,7 @@ static void version_came(void *arg, enum pg_answer a, const struct pg_rows *rows
 {
 	struct database *db = arg;
 	char text[512];
+	int schema;
 
 	if (a == PG_LOST)
 		return;         /* asked again on the next connection */
@@ -79,12 +80,10 @@ static void version_came(void *arg, enum pg_answer a, const struct pg_rows *rows
 		db->hooks->misfits(db->arg, text);
 		return;
 	}
-	snprintf(text, sizeof text, "%d", SCHEMA_VERSION);
-	if (!span_is(pg_value(rows, 0, 0), text)) {
-		struct span v = pg_value(rows, 0, 0);
-
-		snprintf(text, sizeof text, "the schema of the database is of version %.*s, this program needs version %d; "
-		    "run kepctl db upgrade of this program's release", (int)v.n, v.n ? v.p : "", SCHEMA_VERSION);
+	schema = (int)strtol(pg_value(rows, 0, 0).p, NULL, 10);
+	if (schema != SCHEMA_VERSION) {
+		snprintf(text, sizeof text, "the schema of the database is of version %d, this program needs version %d; %s", schema, SCHEMA_VERSION,
+		    schema < SCHEMA_VERSION ? "run kepctl db upgrade" : "install the release of postkep the database was upgraded for");
 		db->hooks->misfits(db->arg, text);
 		return;
 	}

@@ -13,20 +13,20 @@
 
 #define BACKLOG 512             /* Postfix opens one connection a process */
 
-static int complain(struct buf *error, const char *where, const char *what, const char *mend)
+static bool complain(struct buf *error, const char *where, const char *what, const char *mend)
 {
 	buf_clear(error);
 	buf_addf(error, "%s: %s; %s", where, what, mend);
-	return -1;
+	return false;
 }
 
-static int complain_errno(struct buf *error, const char *where, const char *call, const char *mend)
+static bool complain_errno(struct buf *error, const char *where, const char *call, const char *mend)
 {
 	int e = errno;
 
 	buf_clear(error);
 	buf_addf(error, "%s: %s: %s; %s", where, call, strerror(e), mend);
-	return -1;
+	return false;
 }
 
 bool listen_split(struct span where, struct span *host, struct span *port)
@@ -55,72 +55,92 @@ static bool address_of(struct sockaddr_un *sun, const char *path)
 }
 
 /* A socket whose owner is gone refuses connections. */
-static bool remove_stale(const struct sockaddr_un *sun, const char *where, struct buf *error)
+static bool remove_stale(const struct sockaddr_un *sun, struct buf *error)
 {
+	const char *where = sun->sun_path;
 	struct stat st;
 	int fd, refused;
 
-	if (lstat(sun->sun_path, &st) != 0)
+	if (lstat(where, &st) != 0)
 		return true;
 	if (!S_ISSOCK(st.st_mode))
-		return complain(error, where, "there is a file that is no socket", "remove it or choose another path") == 0;
+		return complain(error, where, "there is a file that is no socket", "remove it or choose another path");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return complain_errno(error, where, "socket", "raise the limit of open files") == 0;
+		return complain_errno(error, where, "socket", "raise the limit of open files");
 	refused = connect(fd, (const struct sockaddr *)sun, sizeof *sun) != 0 && errno == ECONNREFUSED;
 	close(fd);
 	if (!refused)
-		return complain(error, where, "another program answers on this socket", "stop it first") == 0;
-	return unlink(sun->sun_path) == 0 || complain_errno(error, where, "unlink", "let the daemon's user write that directory") == 0;
+		return complain(error, where, "another program answers on this socket", "stop it first");
+	return unlink(where) == 0 || complain_errno(error, where, "unlink", "let the daemon's user write that directory");
 }
 
-static bool give_rights(const char *path, const char *where, const struct listen_rights *rights, struct buf *error)
+static bool give_rights(const char *path, const struct listen_rights *rights, struct buf *error)
 {
 	struct group *g = rights->group[0] ? getgrnam(rights->group) : NULL;
 	gid_t gid = g ? g->gr_gid : (gid_t)-1;
 
 	if (rights->group[0] && !g)
-		return complain(error, where, "there is no such group as the socket's", "correct the ..._socket_group key") == 0;
+		return complain(error, path, "there is no such group as the socket's", "correct the ..._socket_group key");
 	if ((g || rights->owner != (uid_t)-1) && lchown(path, rights->owner, gid) != 0)
-		return complain_errno(error, where, "chown", "start as root, or make the daemon's user a member of that group") == 0;
+		return complain_errno(error, path, "chown", "start as root, or make the daemon's user a member of that group");
 	if (chmod(path, rights->mode) != 0)
-		return complain_errno(error, where, "chmod", "let the daemon's user own that directory") == 0;
+		return complain_errno(error, path, "chmod", "let the daemon's user own that directory");
 	return true;
 }
 
-static int open_unix(const char *path, const struct listen_rights *rights, struct buf *error)
+static bool open_unix(const char *path, const struct listen_rights *rights, int *fd, struct buf *error)
 {
 	struct sockaddr_un sun;
 	mode_t before;
-	int fd, bound;
+	int bound;
 
 	if (path[0] != '/' || !address_of(&sun, path))
 		return complain(error, path, "not an absolute path of at most 107 octets", "shorten it");
-	if (!remove_stale(&sun, path, error))
-		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	if (!remove_stale(&sun, error))
+		return false;
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
 		return complain_errno(error, path, "socket", "raise the limit of open files");
 	before = umask(0777);
-	bound = bind(fd, (struct sockaddr *)&sun, sizeof sun);
+	bound = bind(*fd, (struct sockaddr *)&sun, sizeof sun);
 	umask(before);
 	if (bound != 0) {
 		complain_errno(error, path, "bind", "make the directory, and let the daemon's user write it");
-	} else if (give_rights(path, path, rights, error)) {
-		if (listen(fd, BACKLOG) == 0)
-			return fd;
+		close(*fd);
+		return false;
+	}
+	if (give_rights(path, rights, error)) {
+		if (listen(*fd, BACKLOG) == 0)
+			return true;
 		complain_errno(error, path, "listen", "choose another path");
 	}
-	close(fd);
-	return -1;
+	listen_close(*fd);
+	return false;
 }
 
-static int open_inet(const char *where, struct buf *error)
+static bool bind_inet(const char *where, const struct addrinfo *at, int *fd, struct buf *error)
+{
+	int on = 1;
+
+	*fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
+		return complain_errno(error, where, "socket", "raise the limit of open files");
+	setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(*fd, at->ai_addr, at->ai_addrlen) == 0 && listen(*fd, BACKLOG) == 0)
+		return true;
+	complain_errno(error, where, "bind", "choose an address of this host and a free port");
+	close(*fd);
+	return false;
+}
+
+static bool open_inet(const char *where, int *fd, struct buf *error)
 {
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *found = NULL;
 	struct span host, port;
 	char *h, *p;
-	int fd = -1, code, on = 1;
+	bool ok;
+	int code;
 
 	if (!listen_split(span_str(where), &host, &port))
 		return complain(error, where, "not HOST:PORT", "write inet:127.0.0.1:10040, for instance");
@@ -131,28 +151,25 @@ static int open_inet(const char *where, struct buf *error)
 	free(p);
 	if (code != 0)
 		return complain(error, where, gai_strerror(code), "give an address of this host and a port number");
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
-		complain_errno(error, where, "bind", "choose an address of this host and a free port");
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
+	ok = bind_inet(where, found, fd, error);
 	freeaddrinfo(found);
-	return fd;
+	return ok;
 }
 
 int listen_open(const char *where, const struct listen_rights *rights, struct buf *error)
 {
+	int fd = -1;
+	bool ok;
+
 	if (where[0] == '/')
-		return open_unix(where, rights, error);
-	if (strncmp(where, "unix:", 5) == 0)
-		return open_unix(where + 5, rights, error);
-	if (strncmp(where, "inet:", 5) == 0)
-		return open_inet(where + 5, error);
-	return complain(error, where, "neither unix:PATH nor inet:HOST:PORT", "correct the ..._socket key");
+		ok = open_unix(where, rights, &fd, error);
+	else if (strncmp(where, "unix:", 5) == 0)
+		ok = open_unix(where + 5, rights, &fd, error);
+	else if (strncmp(where, "inet:", 5) == 0)
+		ok = open_inet(where + 5, &fd, error);
+	else
+		ok = complain(error, where, "neither unix:PATH nor inet:HOST:PORT", "correct the ..._socket key");
+	return ok ? fd : -1;
 }
 
 size_t listen_open_all(const char *list, const struct listen_rights *rights, int fd[LISTEN_MAX], struct buf *error)
@@ -161,6 +178,7 @@ size_t listen_open_all(const char *list, const struct listen_rights *rights, int
 	size_t n = 0;
 	bool ok = true;
 
+	buf_clear(error);
 	while (ok && (rest = span_trim(rest)).n) {
 		char *where = mem_span(span_cut(&rest, ' '));
 

@@ -33,3 +33,4 @@ policyd_libhop_a_SOURCES = \
 	policyd/passage.c policyd/passage.h policyd/leg.h policyd/passage_message.c policyd/passage_deliver.c \
 	policyd/passage_receipt.c policyd/passage_report.c policyd/shipment.c policyd/shipment.h policyd/hop.c policyd/hop.h
 policyd_libhop_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)
+dist_man_MANS += docs/kep-policyd.8

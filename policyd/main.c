@@ -100,7 +100,8 @@ static bool conf_fits(const struct conf *c, struct buf *error)
 		return false;
 	}
 	return required(error, "receipt_from", c->receipt_from, "kep@hs01.kep.tr") &&
-	    required(error, "track_domain", c->track_domain, "evt.hs01.kep.tr") && flush_fits(c->postqueue, error);
+	    required(error, "track_domain", c->track_domain, "evt.hs01.kep.tr") &&
+	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error);
 }
 
 static bool conf_load(struct conf *c, const struct options *o, struct buf *error)

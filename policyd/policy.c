@@ -73,9 +73,9 @@ static void pass(struct policy *p)
 
 #define LOG_HEAD "%.*s: policy %.*s "
 #define LOG_HEAD_ARGS(r) (int)((r)->queue_id.n ? (r)->queue_id.n : 7), (r)->queue_id.n ? (r)->queue_id.p : "NOQUEUE", (int)(r)->state.n, (r)->state.p
-#define LOG_TAIL "from=<%.*s> to=<%.*s> client=%.*s instance=%.*s"
+#define LOG_TAIL "from=<%.*s> login=%.*s to=<%.*s> client=%.*s instance=%.*s"
 #define LOG_ARG(s) (int)(s).n, (s).n ? (s).p : ""
-#define LOG_TAIL_ARGS(r) LOG_ARG((r)->sender), LOG_ARG((r)->recipient), LOG_ARG((r)->client), LOG_ARG((r)->instance)
+#define LOG_TAIL_ARGS(r) LOG_ARG((r)->sender), LOG_ARG((r)->login), LOG_ARG((r)->recipient), LOG_ARG((r)->client), LOG_ARG((r)->instance)
 
 static void trouble(struct policy *p, const char *words)
 {
@@ -83,7 +83,7 @@ static void trouble(struct policy *p, const char *words)
 
 	if (!p->peer)
 		return;
-	log_warn(LOG_HEAD "not answered, disconnecting: %s " LOG_TAIL, LOG_HEAD_ARGS(r), words, LOG_TAIL_ARGS(r));
+	log_warn(LOG_HEAD "not answered, disconnecting " LOG_TAIL ": %s", LOG_HEAD_ARGS(r), LOG_TAIL_ARGS(r), words);
 	peer_close(p->peer);
 }
 
@@ -184,7 +184,7 @@ static void refuse(struct policy *p, const struct decision *q)
 	const struct reason_words *w = reason_words(q->why);
 	const struct request *r = &p->r;
 
-	log_info(LOG_HEAD "refused why=%s " LOG_TAIL " login=%.*s", LOG_HEAD_ARGS(r), w->wire, LOG_TAIL_ARGS(r), LOG_ARG(r->login));
+	log_info(LOG_HEAD "refused why=%s " LOG_TAIL ": %s", LOG_HEAD_ARGS(r), w->wire, LOG_TAIL_ARGS(r), w->english);
 	buf_addf(&p->held, "%d %s KEP: %s (why=%s)", w->code, w->status, w->english, w->wire);
 	if (q->kep)
 		put_attempt(p, q);

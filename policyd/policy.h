@@ -24,7 +24,7 @@
 #include "policyd/daemon.h"
 #include "policyd/service.h"
 
-#define POLICY_SECONDS 10       /* longest wait for the database; below the timeout in main.cf */
+#define POLICY_SECONDS 15       /* longest wait; above the patience of sql/pg.c, below the timeout in main.cf */
 #define POLICY_RELAY_TRANSPORT "kepout"
 
 /* The service's hooks; their arg is the struct daemon. */

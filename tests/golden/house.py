@@ -13,6 +13,10 @@ Steps every conversation with kep-policyd knows, besides those of talk.py:
     freeze | thaw           the server says nothing, and goes on
     signal NAME             to kep-policyd
     restart                 end kep-policyd (it must end with status 0) and start it again
+    kill                    SIGKILL to kep-policyd, and start it again
+    run [ARGUMENT...]       another kep-policyd with the same configuration, to its end; its words and
+                            status are printed (this one does not start kep-policyd)
+    health                  what /healthz says
     wait WORDS              until its log holds a line with WORDS that was not printed yet; prints it
     memory start|grown KIB  not more than so much was needed since "start"
     alive                   is kep-policyd still running?
@@ -24,9 +28,12 @@ import importlib.util
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 import talk
 
@@ -34,7 +41,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SERVER = os.path.join(HERE, "..", "sql", "server")
 MIGRATIONS = os.path.join(HERE, "..", "..", "sql", "migrations")
 FINGERPRINT = {c: ":".join([c * 2] * 32) for c in "ABC"}
-MASKS = [(r"kep-policyd\[\d+\]", "kep-policyd"), (r"/\S*/kep-golden-\S*?/", "DIR/"), (r'"(schema|waiting)":\d+', r'"\1":N')]
+MASKS = [(r"kep-policyd\[\d+\]", "kep-policyd"), (r"/\S*/kep-golden-[^/]*/h[^/]*/", "DIR/"),
+         (r'"(schema|waiting)":\d+', r'"\1":N'), (r"version \d+\b", "version N")]
 
 DIRECTORY = f"""
 SELECT kep.domain_add('hs01.kep.test');
@@ -60,11 +68,18 @@ lmtp_socket = unix:{dir}/lmtp.sock
 lmtp_socket_group =
 mailbox_lmtp = unix:{dir}/mailbox.sock
 inject_socket = unix:{dir}/inject.sock
+http_listen = 127.0.0.1:{port}
 spool_dir = {dir}
 database = host={postgres} dbname={database} user=kep_policyd
 seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
 """
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Skip(Exception):
@@ -137,16 +152,20 @@ class House(talk.Talk):
         self.build, self.postgres = build, Postgres.get()
         self.dir = tempfile.mkdtemp(prefix="h", dir=scratch)
         self.database = self.postgres.database()
-        self.conf = CONF.format(dir=self.dir, postgres=self.postgres.dir, database=self.database, pki=make_pki(scratch))
+        self.port = free_port()
+        self.conf = CONF.format(port=self.port, dir=self.dir, postgres=self.postgres.dir, database=self.database, pki=make_pki(scratch))
         self.program, self.printed, self.before = None, 0, 0
-        self.timeout, self.masks, self.eol, self.out = 10.0, MASKS, b"\n", []
-        self.sock, self.held = None, b""
+        self.timeout, self.masks, self.eol, self.out = 18.0, MASKS, b"\n", []
+        self.sock, self.held = socket.socket(), b""
 
     # kep-policyd
 
-    def start(self):
+    def write_conf(self):
         with open(f"{self.dir}/kep.conf", "w", encoding="utf-8") as f:
             f.write(self.conf)
+
+    def start(self):
+        self.write_conf()
         with open(f"{self.dir}/log", "ab") as log:
             self.program = subprocess.Popen([f"{self.build}/policyd/kep-policyd", "-c", f"{self.dir}/kep.conf", "-f"], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
@@ -206,6 +225,30 @@ class House(talk.Talk):
         self.start()
         self.open()
 
+    def on_kill(self, rest):
+        self.program.kill()
+        self.program.wait()
+        self.say("kill")
+        self.start()
+        self.open()
+
+    def on_run(self, rest):
+        self.write_conf()
+        done = subprocess.run([f"{self.build}/policyd/kep-policyd", "-c", f"{self.dir}/kep.conf", "-f", *rest.split()], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
+        self.say(f"run {rest}".rstrip())
+        for line in done.stdout.splitlines():
+            self.say("  " + talk.mask(line, self.masks))
+        self.say(f"  (status {done.returncode})")
+
+    def on_health(self, rest):
+        self.say(f"health {rest}".rstrip())
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz{rest}", timeout=10) as answer:
+                self.say(f"  {answer.status} {answer.read().decode().strip()}")
+        except urllib.error.HTTPError as answer:
+            self.say(f"  {answer.code} {answer.read().decode().strip()}")
+
     def on_wait(self, rest):
         self.say(f"wait {rest}")
         self.say("  " + talk.mask(self.log_line(rest), self.masks))
@@ -232,7 +275,7 @@ class House(talk.Talk):
     def step(self, line):
         word, _, rest = line.partition(" ")
         known = getattr(self, f"on_{word}", None)
-        if not self.program and line and word not in ("conf", "#"):
+        if not self.program and line and word not in ("conf", "#", "run", "sql"):
             self.start()
             self.open()
         if known:
