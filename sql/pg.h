@@ -9,9 +9,10 @@
  * known; so an answer PG_DONE means durable.  When one question of a batch
  * raises an error the batch is rolled back, the others are asked again together
  * and the guilty one after them alone, so that only it fails; every question must
- * therefore be repeatable, and the order of questions under way is not promised.  When the connection is lost, every question
- * that was sent or queued is answered PG_LOST ("perhaps written").  It connects
- * again by itself, with back-off from 0.1 s to 5 s.
+ * therefore be repeatable, and the order of questions under way is not promised.
+ * When the connection is lost, every question that was sent or queued is answered
+ * PG_LOST ("perhaps written").  It connects again by itself, with back-off from
+ * 0.1 s to 5 s.
  *
  * A struct db is a plain blocking connection for kepctl.
  */
@@ -79,8 +80,9 @@ void pg_free(struct pg *pg);
 void pg_listen(struct pg *pg, const char *channel);
 /* sql is a string literal (its address names the prepared statement).  durable
  * false: the batch may commit with synchronous_commit = off if all of its
- * questions say so.  A text with a NUL octet is PG_FAILED at once.  At most 100,000 questions wait; beyond that, or while the
- * connection is down, the answer PG_LOST comes at once, from within the call. */
+ * questions say so.  At most 100,000 questions wait; beyond that, or while the
+ * connection is down, the answer PG_LOST comes at once, from within the call; so
+ * does PG_FAILED for a text that holds a NUL octet. */
 void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg);
 void pg_ready(struct pg *pg, bool readable, bool writable);
 void pg_tick(struct pg *pg);

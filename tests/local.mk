@@ -123,7 +123,7 @@ tests_unit_mime_test_LDADD = $(TEST_LIBS)
 tests_unit_pg_test_SOURCES = tests/unit/pg_test.c
 tests_unit_pg_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_pg_test_LDADD = $(KEP_SQL_LIBS) $(TEST_LIBS)
-EXTRA_DIST += tests/sql/server
+include tests/sql/local.mk
 
 tests_unit_base64_test_SOURCES = tests/unit/base64_test.c tests/unit/exact.h
 tests_unit_base64_test_CFLAGS = $(TEST_CFLAGS)

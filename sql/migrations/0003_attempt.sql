@@ -42,7 +42,7 @@ CREATE TABLE kep.envelope (
 	size            bigint,
 	data_at         timestamptz,
 	end_at          timestamptz,
-	PRIMARY KEY (host, queue_id)
+	PRIMARY KEY (queue_id, host)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE kep.envelope IS 'ties the requests of one SMTP transaction to the queue id';
 COMMENT ON COLUMN kep.envelope.host IS 'the mail host';
@@ -75,7 +75,7 @@ AS $$
 BEGIN
 	INSERT INTO kep.envelope AS e (host, queue_id, instance, recipient_count, data_at)
 	VALUES (attempt_data.host, attempt_data.queue_id, attempt_data.instance, attempt_data.recipient_count, clock_timestamp())
-	    ON CONFLICT (host, queue_id) DO UPDATE
+	    ON CONFLICT (queue_id, host) DO UPDATE
 	   SET instance = excluded.instance, recipient_count = excluded.recipient_count, data_at = excluded.data_at, size = NULL, end_at = NULL
 	 WHERE e.instance <> excluded.instance;
 END $$;
@@ -89,7 +89,7 @@ AS $$
 BEGIN
 	INSERT INTO kep.envelope (host, queue_id, instance, size, end_at)
 	VALUES (attempt_end.host, attempt_end.queue_id, attempt_end.instance, attempt_end.size, clock_timestamp())
-	    ON CONFLICT (host, queue_id) DO UPDATE
+	    ON CONFLICT (queue_id, host) DO UPDATE
 	   SET instance = excluded.instance, size = excluded.size, end_at = excluded.end_at;
 END $$;
 COMMENT ON FUNCTION kep.attempt_end(text, text, text, bigint) IS 'END-OF-MESSAGE: note the size; proves that the store can be written';

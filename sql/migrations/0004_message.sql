@@ -20,10 +20,11 @@ CREATE TABLE kep.message (
 	message_id   text NOT NULL,
 	size         bigint NOT NULL,
 	canonical    int NOT NULL,
-	sha256       bytea NOT NULL CHECK (octet_length(sha256) = 32),
-	sha512       bytea NOT NULL CHECK (octet_length(sha512) = 64),
+	sha256       bytea NOT NULL,
+	sha512       bytea NOT NULL,
 	signer       jsonb NOT NULL,
-	UNIQUE (host, queue_id)
+	UNIQUE (queue_id, host),
+	CHECK (octet_length(sha256) = 32 AND octet_length(sha512) = 64)
 );
 CREATE INDEX message_by_message_id ON kep.message USING hash (message_id);
 CALL kep.make_append_only('kep.message');
@@ -46,10 +47,11 @@ COMMENT ON COLUMN kep.message.signer IS 'who signed (e-imza): certificate (SHA-2
 
 CREATE TABLE kep.recipient (
 	kep_id          uuid NOT NULL,
-	recipient_index int NOT NULL CHECK (recipient_index > 0),
+	recipient_index int NOT NULL,
 	address         text NOT NULL,
-	kind            text NOT NULL CHECK (kind IN ('account', 'provider')),
-	PRIMARY KEY (kep_id, recipient_index)
+	kind            text NOT NULL,
+	PRIMARY KEY (kep_id, recipient_index),
+	CHECK (recipient_index > 0 AND kind IN ('account', 'provider'))
 );
 CALL kep.make_append_only('kep.recipient');
 COMMENT ON TABLE kep.recipient IS 'recipients (alıcı) of the messages';
@@ -89,7 +91,7 @@ CREATE TABLE kep.refusal (
 	message_id   text NOT NULL,
 	size         bigint NOT NULL
 );
-CREATE UNIQUE INDEX refusal_once ON kep.refusal (host, queue_id, why) WHERE queue_id <> '';
+CREATE UNIQUE INDEX refusal_once ON kep.refusal (queue_id, host, why) WHERE queue_id <> '';
 CALL kep.make_append_only('kep.refusal');
 COMMENT ON TABLE kep.refusal IS 'messages refused at submission (Sistem Red)';
 COMMENT ON COLUMN kep.refusal.id IS 'number of the row';
@@ -166,39 +168,45 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	stored kep.message;
-	judged text;
-	owner  text;
+	stored record;
+	wanted text[] := submit.rcpts;
 BEGIN
-	SELECT m.* INTO stored FROM kep.message AS m WHERE m.host = submit.host AND m.queue_id = submit.queue_id;
+	IF cardinality(wanted) > 1 THEN         -- each address once, in the order they came
+		wanted := ARRAY(SELECT u.address FROM unnest(wanted) WITH ORDINALITY AS u (address, no) GROUP BY u.address ORDER BY min(u.no));
+	END IF;
+	SELECT m.kep_id, m.sha256, m.sha512 INTO stored FROM kep.message AS m WHERE m.host = submit.host AND m.queue_id = submit.queue_id;
 	IF NOT FOUND THEN
-		judged := kep.submit_why(submit.host, submit.queue_id, submit.sender, submit.rcpts);
-		IF judged <> 'accepted' THEN
-			RETURN QUERY SELECT judged, NULL::uuid;
+		why := kep.submit_why(submit.host, submit.queue_id, submit.sender, wanted);
+		IF why <> 'accepted' THEN
+			RETURN NEXT;
 			RETURN;
 		END IF;
-		SELECT d.provider INTO owner FROM kep.domain AS d WHERE d.domain = kep.domain_of(submit.sender);
 		INSERT INTO kep.message (kep_id, host, queue_id, sender, provider, login, client, from_address, message_id, size, canonical, sha256, sha512, signer)
-		VALUES (new_id, submit.host, submit.queue_id, submit.sender, owner, coalesce(submit.login, ''), coalesce(submit.client, ''),
-		        coalesce(submit.from_address, ''), coalesce(submit.message_id, ''), submit.size, submit.canonical, submit.sha256, submit.sha512,
-		        coalesce(submit.signer, '{}'))
-		    ON CONFLICT (host, queue_id) DO NOTHING;
+		VALUES (new_id, submit.host, submit.queue_id, submit.sender,
+		        (SELECT d.provider FROM kep.domain AS d WHERE d.domain = kep.domain_of(submit.sender)),
+		        coalesce(submit.login, ''), coalesce(submit.client, ''), coalesce(submit.from_address, ''), coalesce(submit.message_id, ''),
+		        submit.size, submit.canonical, submit.sha256, submit.sha512, coalesce(submit.signer, '{}'))
+		    ON CONFLICT (queue_id, host) DO NOTHING;
 		IF FOUND THEN
 			INSERT INTO kep.recipient (kep_id, recipient_index, address, kind)
-			SELECT new_id, row_number() OVER (ORDER BY r.first), r.address, CASE WHEN d.provider IS NULL THEN 'account' ELSE 'provider' END
-			  FROM (SELECT u.address, min(u.no) AS first FROM unnest(submit.rcpts) WITH ORDINALITY AS u (address, no) GROUP BY u.address) AS r
-			  LEFT JOIN kep.domain AS d ON d.domain = kep.domain_of(r.address);
+			SELECT new_id, u.no, u.address, CASE WHEN d.provider IS NULL THEN 'account' ELSE 'provider' END
+			  FROM unnest(wanted) WITH ORDINALITY AS u (address, no)
+			  LEFT JOIN kep.domain AS d ON d.domain = kep.domain_of(u.address);
 			INSERT INTO kep.pending (kep_id) VALUES (new_id);
-			RETURN QUERY SELECT 'accepted', new_id;
+			kep_id := new_id;
+			RETURN NEXT;
 			RETURN;
 		END IF;
-		SELECT m.* INTO STRICT stored FROM kep.message AS m WHERE m.host = submit.host AND m.queue_id = submit.queue_id;
+		-- The same question, asked over another connection, came first.
+		SELECT m.kep_id, m.sha256, m.sha512 INTO STRICT stored FROM kep.message AS m WHERE m.host = submit.host AND m.queue_id = submit.queue_id;
 	END IF;
 	IF stored.sha256 = submit.sha256 AND stored.sha512 = submit.sha512 THEN
-		RETURN QUERY SELECT 'accepted', stored.kep_id;
+		why := 'accepted';
+		kep_id := stored.kep_id;
 	ELSE
-		RETURN QUERY SELECT 'unavailable', NULL::uuid;
+		why := 'unavailable';
 	END IF;
+	RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION kep.submit(uuid, text, text, text, text, text, text[], text, text, bigint, int, bytea, bytea, jsonb) IS 'record a judged message as pending; asked again it gives the same id';
 

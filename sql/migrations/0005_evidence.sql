@@ -9,8 +9,8 @@ SET ROLE kep_owner;
 CREATE TABLE kep.evidence (
 	id              uuid PRIMARY KEY,
 	kep_id          uuid NOT NULL,
-	recipient_index int NOT NULL CHECK (recipient_index >= 0),
-	outcome         text NOT NULL CHECK (outcome IN ('A.1', 'A.2', 'B.1', 'B.2', 'B.3', 'D.1', 'D.2', 'E.1', 'E.2')),
+	recipient_index int NOT NULL,
+	outcome         text NOT NULL,
 	event_time      timestamptz NOT NULL,
 	reason_code     text,
 	reply           text,
@@ -20,7 +20,8 @@ CREATE TABLE kep.evidence (
 	txid            xid8 NOT NULL DEFAULT pg_current_xact_id(),
 	recorded_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
 	retain_until    timestamptz NOT NULL,
-	CHECK (retain_until >= event_time + interval '20 years')
+	CHECK (recipient_index >= 0 AND outcome IN ('A.1', 'A.2', 'B.1', 'B.2', 'B.3', 'D.1', 'D.2', 'E.1', 'E.2')
+	   AND retain_until >= event_time + interval '20 years')
 );
 -- Accepted or refused, delivered or not, read or deemed read: one of each, once.
 CREATE UNIQUE INDEX evidence_once ON kep.evidence (kep_id, recipient_index, left(outcome, 1));
@@ -88,7 +89,7 @@ ALTER TABLE kep.outbox ENABLE ALWAYS TRIGGER outbox_fixed;
 
 -- The columns must say what the sealed octets say.
 CREATE FUNCTION kep.evidence_add(kep_id uuid, recipient_index int, id uuid, outcome text, event_time timestamptz, body bytea,
-	reason_code text, reply text, receipt_to text) RETURNS TABLE (evidence_id uuid, inserted boolean)
+	reason_code text, reply text, receipt_to text, OUT evidence_id uuid, OUT inserted boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
@@ -105,16 +106,15 @@ BEGIN
 	        nullif(evidence_add.reason_code, ''), nullif(evidence_add.reply, ''), (said ->> 'previous')::uuid,
 	        evidence_add.body, sha256(evidence_add.body), evidence_add.event_time + interval '20 years')
 	    ON CONFLICT (kep_id, recipient_index, left(outcome, 1)) DO NOTHING;
-	IF NOT FOUND THEN
-		RETURN QUERY SELECT e.id, false FROM kep.evidence AS e WHERE e.kep_id = evidence_add.kep_id
+	inserted := FOUND;
+	evidence_id := evidence_add.id;
+	IF NOT inserted THEN
+		SELECT e.id INTO STRICT evidence_id FROM kep.evidence AS e WHERE e.kep_id = evidence_add.kep_id
 		   AND e.recipient_index = evidence_add.recipient_index AND left(e.outcome, 1) = left(evidence_add.outcome, 1);
-		RETURN;
-	END IF;
-	IF evidence_add.receipt_to <> '' THEN
+	ELSIF evidence_add.receipt_to <> '' THEN
 		INSERT INTO kep.outbox (evidence_id, recipient) VALUES (evidence_add.id, evidence_add.receipt_to) ON CONFLICT DO NOTHING;
 		NOTIFY kep_outbox;
 	END IF;
-	RETURN QUERY SELECT evidence_add.id, true;
 END $$;
 COMMENT ON FUNCTION kep.evidence_add(uuid, int, uuid, text, timestamptz, bytea, text, text, text) IS 'add one evidence and order its receipt; if there is one of its kind already, that one''s id';
 
@@ -172,16 +172,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION kep.outbox_failed(uuid, text, text, interval) IS 'this receipt could not be sent now; try again after a time';
 
-CREATE FUNCTION kep.receipt_for(evidence_id uuid, recipient text) RETURNS TABLE (known boolean, sha256 bytea)
+CREATE FUNCTION kep.receipt_for(evidence_id uuid, recipient text) RETURNS TABLE (known boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	RETURN QUERY SELECT true, sha256(o.mail) FROM kep.outbox AS o
-	 WHERE o.evidence_id = receipt_for.evidence_id AND o.recipient = kep.fold(receipt_for.recipient) AND o.stored_at IS NOT NULL;
-	IF NOT FOUND THEN
-		RETURN QUERY SELECT false, NULL::bytea;
-	END IF;
+	known := EXISTS (SELECT FROM kep.outbox AS o
+	                  WHERE o.evidence_id = receipt_for.evidence_id AND o.recipient = kep.fold(receipt_for.recipient) AND o.stored_at IS NOT NULL);
+	RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION kep.receipt_for(uuid, text) IS 'is this a receipt of ours for this recipient?';
 

@@ -36,15 +36,6 @@ COMMENT ON COLUMN kep.relay_event.action IS 'delivered, relayed, delayed, expand
 COMMENT ON COLUMN kep.relay_event.status IS 'enhanced status code (RFC 3463)';
 COMMENT ON COLUMN kep.relay_event.details IS 'further words of the report';
 
-CREATE FUNCTION kep.message_state(kep_id uuid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, kep, pg_temp
-AS $$
-	SELECT CASE WHEN EXISTS (SELECT FROM kep.evidence AS e WHERE e.kep_id = $1 AND e.recipient_index = 0 AND left(e.outcome, 1) IN ('A', 'B')) THEN 'accepted'
-	            WHEN EXISTS (SELECT FROM kep.void_trace AS v WHERE v.kep_id = $1) THEN 'void'
-	            ELSE 'pending' END
-$$;
-COMMENT ON FUNCTION kep.message_state(uuid) IS 'pending, accepted or void';
-
 CREATE FUNCTION kep.hop_recipients(kep_id uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, kep, pg_temp
 AS $$
@@ -71,7 +62,10 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT kep.message_state(m.kep_id), m.host, m.queue_id, m.sender, m.provider IS NULL, m.login, kep.time_text(m.sent_at), m.size, m.canonical,
+	SELECT CASE WHEN EXISTS (SELECT FROM kep.evidence AS e WHERE e.kep_id = m.kep_id AND e.recipient_index = 0) THEN 'accepted'
+	            WHEN EXISTS (SELECT FROM kep.void_trace AS v WHERE v.kep_id = m.kep_id) THEN 'void'
+	            ELSE 'pending' END,
+	       m.host, m.queue_id, m.sender, m.provider IS NULL, m.login, kep.time_text(m.sent_at), m.size, m.canonical,
 	       m.sha256, m.sha512, m.message_id, m.signer,
 	       (SELECT e.id FROM kep.evidence AS e WHERE e.kep_id = m.kep_id ORDER BY e.recorded_at DESC, e.id DESC LIMIT 1),
 	       kep.hop_recipients(m.kep_id)
@@ -98,8 +92,10 @@ BEGIN
 			USING ERRCODE = 'KE023', HINT = 'A.1 if the sender is ours, B.1 if the sender is another provider''s.';
 	END IF;
 	DELETE FROM kep.pending AS p WHERE p.kep_id = hop_accept.kep_id;
-	RETURN QUERY SELECT * FROM kep.evidence_add(hop_accept.kep_id, 0, given_id, hop_accept.outcome, hop_accept.event_time, hop_accept.body,
-		NULL, NULL, hop_accept.receipt_to);
+	SELECT added.* INTO evidence_id, inserted
+	  FROM kep.evidence_add(hop_accept.kep_id, 0, given_id, hop_accept.outcome, hop_accept.event_time, hop_accept.body,
+	                        NULL, NULL, hop_accept.receipt_to) AS added;
+	RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION kep.hop_accept(uuid, uuid, text, timestamptz, bytea, text) IS 'the message came out of the queue: it is accepted; adds the evidence';
 
@@ -117,12 +113,14 @@ BEGIN
 		RAISE EXCEPTION '% is not the outcome of a delivery', hop_result.outcome
 			USING ERRCODE = 'KE023', HINT = 'D.1 delivered, D.2 not delivered; B.1, B.2 or B.3 for a relay.';
 	END IF;
-	IF NOT EXISTS (SELECT FROM kep.evidence AS e WHERE e.kep_id = hop_result.kep_id AND e.recipient_index = 0 AND left(e.outcome, 1) IN ('A', 'B')) THEN
+	IF NOT EXISTS (SELECT FROM kep.evidence AS e WHERE e.kep_id = hop_result.kep_id AND e.recipient_index = 0) THEN
 		RAISE EXCEPTION 'message % was not accepted yet', hop_result.kep_id
 			USING ERRCODE = 'KE024', HINT = 'Call kep.hop_accept() first.';
 	END IF;
-	RETURN QUERY SELECT * FROM kep.evidence_add(hop_result.kep_id, hop_result.recipient, given_id, hop_result.outcome, hop_result.event_time,
-		hop_result.body, hop_result.reason_code, hop_result.reply, hop_result.receipt_to);
+	SELECT added.* INTO evidence_id, inserted
+	  FROM kep.evidence_add(hop_result.kep_id, hop_result.recipient, given_id, hop_result.outcome, hop_result.event_time, hop_result.body,
+	                        hop_result.reason_code, hop_result.reply, hop_result.receipt_to) AS added;
+	RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION kep.hop_result(uuid, int, text, text, text, uuid, timestamptz, bytea, text) IS 'what became of one recipient; adds the evidence';
 

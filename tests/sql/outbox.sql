@@ -1,0 +1,32 @@
+-- The outbox: leases, fixed octets, retries.
+BEGIN;
+SELECT no_plan();
+SELECT tap.house();
+SELECT tap.accept(tap.message('Q1', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}'), tap.id(1));
+
+CREATE TEMP TABLE taken AS SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes');
+SELECT is((SELECT (evidence_id, recipient, mail, attempts)::text FROM taken), (tap.id(1), 'ayse@hs01.kep.test', NULL::bytea, 1)::text, 'a due receipt, not composed yet');
+SELECT is((SELECT t.body = e.body FROM taken AS t JOIN kep.evidence AS e ON e.id = t.evidence_id), true, 'with the evidence');
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx2', 10, '2 minutes') $$, 'it belongs to the one who took it');
+SELECT is((SELECT known FROM kep.receipt_for(tap.id(1), 'ayse@hs01.kep.test')), false, 'not a receipt of ours before it is composed');
+SELECT kep.outbox_store(tap.id(1), 'ayse@hs01.kep.test', 'first'), kep.outbox_store(tap.id(1), 'ayse@hs01.kep.test', 'second');
+SELECT is((SELECT convert_from(mail, 'UTF8') FROM kep.outbox), 'first', 'never overwritten');
+SELECT is((SELECT known FROM kep.receipt_for(tap.id(1), 'AYSE@hs01.kep.test')), true, 'a receipt of ours');
+SELECT is((SELECT known FROM kep.receipt_for(tap.id(1), 'ali@hs01.kep.test')), false, 'not for somebody else');
+SELECT is((SELECT known FROM kep.receipt_for(tap.id(66), 'ayse@hs01.kep.test')), false, 'not of any evidence');
+
+SELECT kep.outbox_failed(tap.id(1), 'ayse@hs01.kep.test', 'no route', '1 hour');
+SELECT is((SELECT (error, due_at > clock_timestamp() + interval '59 minutes')::text FROM kep.receipts), '("no route",t)', 'a failure says why and waits');
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'until its time');
+SELECT kep.outbox_failed(tap.id(1), 'ayse@hs01.kep.test', 'no route', '-1 s');
+SELECT is((SELECT (convert_from(mail, 'UTF8'), attempts)::text FROM kep.outbox_take('mx1', 10, '-1 s')), '(first,2)', 'then it comes again, octet for octet');
+SELECT results_eq($$ SELECT attempts FROM kep.outbox_take('mx2', 10, '2 minutes') $$, $$ VALUES (3) $$, 'and when a lease ran out, to anyone');
+
+SELECT kep.outbox_sent(tap.id(1), 'ayse@hs01.kep.test', 'S1'), kep.outbox_sent(tap.id(1), 'ayse@hs01.kep.test', 'S2');
+SELECT is((SELECT (queue_id, error, due_at, size)::text FROM kep.receipts), '(S1,,,5)', 'sent, once');
+SELECT kep.outbox_failed(tap.id(1), 'ayse@hs01.kep.test', 'late', '-1 s');
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'what was sent is not taken again');
+SELECT is((SELECT error FROM kep.receipts), NULL, 'nor failed afterwards');
+SELECT is((SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = 'kep.outbox_due'::regclass), '(sent_at IS NULL)', 'the index holds only what is due');
+SELECT * FROM finish();
+ROLLBACK;
