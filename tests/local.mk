@@ -30,9 +30,9 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
-EXTRA_DIST += tests/pki tests/layers tests/layers_test
+EXTRA_DIST += tests/pki tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
-TESTS += tests/layers tests/layers_test
+TESTS += tests/layers tests/layers_test tests/documented
 endif
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
