@@ -74,7 +74,7 @@ static void test_mail_and_rcpt(void **state)
 	say(s, "{\"v\":1,\"ask\":\"rcpt\",\"sender\":\"\",\"rcpt\":\"kim@ordinary.test\"}");
 	say(s, "{\"v\":1,\"ask\":\"rcpt\",\"sender\":\"x@hs02.kep.test\",\"rcpt\":\"ali@hs01.kep.test\"}");
 	expect("{\"kep\":true,\"v\":1,\"why\":\"login-mismatch\"}\n{\"kep\":true,\"v\":1,\"why\":\"sender-ordinary\"}\n"
-	    "{\"kep\":false,\"v\":1,\"why\":\"accepted\"}\n{\"kep\":true,\"v\":1,\"why\":\"accepted\"}\n");
+	    "{\"kep\":false,\"v\":1,\"why\":\"accepted\"}\n{\"kep\":true,\"provider\":true,\"v\":1,\"why\":\"accepted\"}\n");
 	assert_false(fake.closed || fake.finished);
 	end(d, s);
 }
