@@ -10,4 +10,4 @@ CLEANFILES += $(EXTRA_PROGRAMS)
 bench: all $(EXTRA_PROGRAMS)
 	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/bench
 .PHONY: bench
-EXTRA_DIST += tests/bench/bench
+EXTRA_DIST += tests/bench/bench tests/bench/policy
