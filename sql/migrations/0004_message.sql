@@ -23,8 +23,7 @@ CREATE TABLE kep.message (
 	sha256       bytea NOT NULL,
 	sha512       bytea NOT NULL,
 	signer       jsonb NOT NULL,
-	UNIQUE (queue_id, host),
-	CHECK (octet_length(sha256) = 32 AND octet_length(sha512) = 64)
+	UNIQUE (queue_id, host)
 );
 CREATE INDEX message_by_message_id ON kep.message USING hash (message_id);
 CALL kep.make_append_only('kep.message');
@@ -50,8 +49,7 @@ CREATE TABLE kep.recipient (
 	recipient_index int NOT NULL,
 	address         text NOT NULL,
 	kind            text NOT NULL,
-	PRIMARY KEY (kep_id, recipient_index),
-	CHECK (recipient_index > 0 AND kind IN ('account', 'provider'))
+	PRIMARY KEY (kep_id, recipient_index)
 );
 CALL kep.make_append_only('kep.recipient');
 COMMENT ON TABLE kep.recipient IS 'recipients (alıcı) of the messages';
@@ -171,6 +169,10 @@ DECLARE
 	stored record;
 	wanted text[] := submit.rcpts;
 BEGIN
+	IF (octet_length(submit.sha256), octet_length(submit.sha512)) IS DISTINCT FROM (32, 64) THEN
+		RAISE EXCEPTION 'the digests of % are not of 32 and 64 octets', submit.queue_id
+			USING ERRCODE = 'KE025', HINT = 'SHA-256 and SHA-512 of the canonical message are needed, in this order.';
+	END IF;
 	IF cardinality(wanted) > 1 THEN         -- each address once, in the order they came
 		wanted := ARRAY(SELECT u.address FROM unnest(wanted) WITH ORDINALITY AS u (address, no) GROUP BY u.address ORDER BY min(u.no));
 	END IF;

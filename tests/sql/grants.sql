@@ -81,7 +81,7 @@ SELECT is(tap.try('postgres', 'UPDATE kep.outbox SET recipient = ''x'''), 'KE100
 
 -- What the row itself must hold.
 SELECT is(tap.try('postgres', format('INSERT INTO kep.evidence (id, kep_id, recipient_index, outcome, event_time, body, digest, retain_until) VALUES (%L, %L, 0, ''A.1'', now(), ''a'', sha256(''b''), now() + interval ''21 years'')', tap.id(7), tap.id(8))), '23514', 'the digest is the body''s');
-SELECT is(tap.try('postgres', format('INSERT INTO kep.evidence (id, kep_id, recipient_index, outcome, event_time, body, digest, retain_until) VALUES (%L, %L, 0, ''A.1'', now(), ''a'', sha256(''a''), now() + interval ''19 years'')', tap.id(7), tap.id(8))), '23514', 'kept for 20 years');
+SELECT is(tap.try('postgres', format('INSERT INTO kep.evidence (id, kep_id, recipient_index, outcome, event_time, body, digest, retain_until) VALUES (%L, %L, 0, ''C.1'', now(), ''a'', sha256(''a''), now() + interval ''21 years'')', tap.id(7), tap.id(8))), '23514', 'the outcome is one of the nine');
 SELECT is((SELECT retain_until - event_time >= interval '7304 days' AND txid = pg_current_xact_id() FROM kep.evidence), true, 'retention and transaction are noted');
 
 SELECT * FROM finish();

@@ -81,6 +81,10 @@ SELECT is((SELECT inserted FROM tap.accept((SELECT kep_id FROM kep.message WHERE
 SELECT is((SELECT state FROM kep.messages WHERE queue_id = 'Q2'), 'accepted', 'and counts as accepted');
 SELECT results_eq($$ SELECT what FROM kep.message_timeline AS t JOIN kep.message AS m USING (kep_id) WHERE m.queue_id = 'Q2' AND what IN ('void', 'accepted') ORDER BY 1 $$, $$ VALUES ('accepted'), ('void') $$, 'with both steps told');
 
+-- Digests of another length are a mistake of the caller.
+SELECT throws_ok($$ SELECT kep.submit(tap.id(98), 'mx1', 'Q9', 'ayse@hs01.kep.test', '', '', '{ali@hs01.kep.test}', '', '', 1, 1, sha512('a'), sha256('a'), NULL) $$, 'KE025', NULL, 'digests the wrong way round');
+SELECT throws_ok($$ SELECT kep.submit(tap.id(98), 'mx1', 'Q9', 'ayse@hs01.kep.test', '', '', '{ali@hs01.kep.test}', '', '', 1, 1, NULL, NULL, NULL) $$, 'KE025', NULL, 'no digests');
+
 -- A Message-ID or login of any length is no trouble.
 SELECT tap.rcpt('L1', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}');
 SELECT is((SELECT why FROM kep.submit(tap.id(99), 'mx1', 'L1', 'ayse@hs01.kep.test', repeat('l', 20000), 'c', '{ali@hs01.kep.test}', 'f', repeat('m', 60000), 1, 1, sha256('a'), sha512('a'), NULL)), 'accepted', 'a long Message-ID');
