@@ -71,7 +71,9 @@ class Sent:
 
     def words(self):
         lines = [f"{rcpt}: {code} {reply}" for rcpt, (code, reply) in self.refused.items()]
-        return "\n".join([*lines, f"{self.code} {self.reply}"])
+        if (self.code, self.reply) not in self.refused.values():
+            lines.append(f"{self.code} {self.reply}")
+        return "\n".join(lines)
 
 
 class Client(smtplib.SMTP):
