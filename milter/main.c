@@ -105,31 +105,42 @@ static int fail(const struct buf *error, int code)
 
 static void *serve(void *arg)
 {
+	reload_shield();
 	*(bool *)arg = milter_run();
 	return NULL;
 }
 
-/* Runs until the milter has ended.  The first thread is left to SIGHUP: reload.h. */
-static int run(const struct conf *conf)
+/* Runs until the milter has ended, and does not return.  The first thread is
+ * left to SIGHUP: reload.h. */
+static void run(const struct conf *conf)
 {
 	pthread_t thread;
 	bool good = false;
 	int failed;
 
-	reload_prepare();
+	reload_start(conf->trust_anchors);
 	failed = pthread_create(&thread, NULL, serve, &good);
 	if (failed)
 		log_fatal("cannot start a thread: %s", strerror(failed));
-	reload_start(conf->trust_anchors);
 	log_info("listening on %s, version " PACKAGE_VERSION, conf->milter_socket);
 	notify_ready();
 	pthread_join(thread, NULL);
 	notify_stopping();
-	reload_stop();
 	log_info("stopped");
-	if (milter_busy())
-		_exit(good ? EX_OK : EX_SOFTWARE);
-	return good ? EX_OK : EX_SOFTWARE;
+	_exit(good ? EX_OK : EX_SOFTWARE);      /* see milter_run() */
+}
+
+static bool anchors_ready(const struct conf *conf, struct buf *error)
+{
+	struct buf why = BUF_INIT;
+	bool ok = anchors_load(conf->trust_anchors, &why);
+
+	if (!ok) {
+		buf_clear(error);
+		buf_addf(error, "trust_anchors: %s", buf_str(&why));
+	}
+	buf_release(&why);
+	return ok;
 }
 
 static int start(const struct conf *conf, const struct options *o, struct buf *error)
@@ -137,11 +148,12 @@ static int start(const struct conf *conf, const struct options *o, struct buf *e
 	struct privilege who = { 0 };
 	int code = EX_CONFIG;
 
+	reload_prepare();
 	if (conf_open_log(conf, PROGRAM, o->foreground, error) && place_valid(conf, error) && privilege_find(&who, conf, error)) {
 		if (o->check_only)
-			code = anchors_load(conf->trust_anchors, error) ? EX_OK : EX_CONFIG;
-		else if (milter_open(conf, who.uid, error) && privilege_drop(&who, error) && anchors_load(conf->trust_anchors, error))
-			code = run(conf);
+			code = anchors_ready(conf, error) ? EX_OK : EX_CONFIG;
+		else if (milter_open(conf, who.uid, error) && privilege_drop(&who, error) && anchors_ready(conf, error))
+			run(conf);
 	}
 	privilege_release(&who);
 	return code == EX_CONFIG ? fail(error, code) : code;
@@ -152,7 +164,7 @@ static int judge_files(const struct conf *conf, const struct options *o, struct 
 	struct anchors *anchors;
 	bool all;
 
-	if (!anchors_load(conf->trust_anchors, error))
+	if (!anchors_ready(conf, error))
 		return fail(error, EX_CONFIG);
 	anchors = anchors_take();
 	all = offline_judge(conf, anchors_trust(anchors), o->files, o->n_files);

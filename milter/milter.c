@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -33,7 +32,6 @@ struct link {
 };
 
 static const struct conf *conf;         /* const after milter_open() */
-static atomic_int links;                /* connections that are open */
 
 static jdoc *ask_policyd(void *arg, const jdoc *question)
 {
@@ -51,7 +49,6 @@ static struct link *link_of(SMFICTX *ctx)
 	asker.arg = l->ask = ask_new(conf->ask_socket, conf->ask_timeout);
 	l->session = session_new(conf, &asker);
 	smfi_setpriv(ctx, l);
-	atomic_fetch_add(&links, 1);
 	return l;
 }
 
@@ -233,7 +230,6 @@ static sfsistat on_close(SMFICTX *ctx)
 		session_free(l->session);
 		ask_free(l->ask);
 		free(l);
-		atomic_fetch_sub(&links, 1);
 	}
 	return SMFIS_CONTINUE;
 }
@@ -241,11 +237,14 @@ static sfsistat on_close(SMFICTX *ctx)
 static bool listen_there(struct buf *error)
 {
 	mode_t before = umask(0177);
-	bool ok = smfi_opensocket(false) == MI_SUCCESS;
+	bool ok;
 
+	errno = 0;
+	ok = smfi_opensocket(false) == MI_SUCCESS;
 	if (!ok) {
 		buf_clear(error);
-		buf_addf(error, "milter_socket = %s: cannot listen there: %s", conf->milter_socket, strerror(errno));
+		buf_addf(error, "milter_socket = %s: cannot listen there: %s", conf->milter_socket,
+		    errno ? strerror(errno) : "the system log says why");
 	}
 	umask(before);
 	return ok;
@@ -276,9 +275,4 @@ bool milter_open(const struct conf *c, uid_t owner, struct buf *error)
 bool milter_run(void)
 {
 	return smfi_main() == MI_SUCCESS;
-}
-
-bool milter_busy(void)
-{
-	return atomic_load(&links) > 0;
 }

@@ -61,6 +61,7 @@ static bool judge(struct gate *g, const struct trust *trust, const char *name, F
 	if (v.why == REASON_ACCEPTED)
 		who = v.signer.identity ? v.signer.identity : v.signer.subject;
 	printf("%s: %s why=%s signer=%s\n", name, why == REASON_ACCEPTED ? "accepted" : "rejected", reason_words(why)->wire, who ? who : "-");
+	fflush(stdout);         /* before what the next file has to say on standard error */
 	verdict_release(&v);
 	return why == REASON_ACCEPTED;
 }

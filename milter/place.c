@@ -35,13 +35,35 @@ static bool inet_valid(struct span where)
 	return port.n > 0 && n > 0 && n <= 65535 && where.n > 0;
 }
 
+/* *group is (gid_t)-1 where the key is empty. */
+static bool find_group(const struct conf *conf, gid_t *group, struct buf *error)
+{
+	const struct group *g = conf->milter_socket_group[0] ? getgrnam(conf->milter_socket_group) : NULL;
+
+	*group = g ? g->gr_gid : (gid_t)-1;
+	if (g || !conf->milter_socket_group[0])
+		return true;
+	buf_clear(error);
+	buf_addf(error, "milter_socket_group = %s: there is no such group; name the one Postfix runs under", conf->milter_socket_group);
+	return false;
+}
+
+static bool path_valid(const struct conf *conf, struct span path, struct buf *error)
+{
+	struct sockaddr_un un;
+	gid_t group;
+
+	if (path.n >= sizeof un.sun_path)
+		return complain(error, conf, "the path is too long for a socket", "choose a shorter one");
+	return find_group(conf, &group, error);
+}
+
 bool place_valid(const struct conf *conf, struct buf *error)
 {
 	struct span where = span_str(conf->milter_socket), kind = span_cut(&where, ':');
-	struct sockaddr_un un;
 
 	if (span_is(kind, "unix") && where.n > 0 && where.p[0] == '/')
-		return where.n < sizeof un.sun_path ? true : complain(error, conf, "the path is too long for a socket", "choose a shorter one");
+		return path_valid(conf, where, error);
 	if ((span_is(kind, "inet") || span_is(kind, "inet6")) && inet_valid(where))
 		return true;
 	return complain(error, conf, "not a place to listen", "write unix:/PATH or inet:PORT@HOST");
@@ -79,16 +101,13 @@ bool place_clear(const struct conf *conf, struct buf *error)
 bool place_admit(const struct conf *conf, uid_t owner, struct buf *error)
 {
 	const char *path = unix_path(conf);
-	struct group *group = NULL;
+	gid_t group;
 
 	if (!path)
 		return true;
-	if (conf->milter_socket_group[0] && !(group = getgrnam(conf->milter_socket_group))) {
-		buf_clear(error);
-		buf_addf(error, "milter_socket_group = %s: there is no such group; name the one Postfix runs under", conf->milter_socket_group);
+	if (!find_group(conf, &group, error))
 		return false;
-	}
-	if (chown(path, owner, group ? group->gr_gid : (gid_t)-1) != 0)
+	if (chown(path, owner, group) != 0)
 		return complain(error, conf, strerror(errno), "start as root, or leave milter_socket_group empty");
 	if (chmod(path, (mode_t)conf->milter_socket_mode) != 0)
 		return complain(error, conf, strerror(errno), "check milter_socket_mode");

@@ -10,8 +10,8 @@
 
 #include "libkep/conf.h"
 
-/* Is conf milter_socket "unix:PATH", "inet:PORT@HOST" or "inet6:PORT@HOST"?
- * false: *error. */
+/* Is conf milter_socket "unix:/PATH" with a group that exists, "inet:PORT@HOST"
+ * or "inet6:PORT@HOST"?  false: *error. */
 bool place_valid(const struct conf *conf, struct buf *error);
 /* Remove a unix socket that nobody answers on any more.  Anything else at its
  * path is left alone and is an error, so is a socket that is answered. */

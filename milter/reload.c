@@ -4,16 +4,12 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "libkep/log.h"
-#include "libkep/notify.h"
 #include "milter/anchors.h"
 
 static sem_t wanted;
-static pthread_t thread;
-static atomic_bool over;
 
 static void want(int signal_number)
 {
@@ -71,24 +67,23 @@ static void *run(void *path)
 			;
 		while (sem_trywait(&wanted) == 0)       /* many signals, one reload */
 			;
-		if (atomic_load(&over))
-			return NULL;
 		reload(path);
 	}
+	return NULL;
 }
 
 void reload_start(const char *path)
 {
+	pthread_t thread;
 	int failed = pthread_create(&thread, NULL, run, (void *)(uintptr_t)path);
 
 	if (failed)
 		log_fatal("cannot start a thread: %s", strerror(failed));
+	pthread_detach(thread);
 	mask(SIG_UNBLOCK, SIGHUP, SIGHUP);
 }
 
-void reload_stop(void)
+void reload_shield(void)
 {
-	atomic_store(&over, true);
-	sem_post(&wanted);
-	pthread_join(thread, NULL);
+	mask(SIG_BLOCK, SIGHUP, SIGUSR1);
 }

@@ -13,11 +13,11 @@
 /* Call in the first thread, before any other thread is made: blocks HUP, USR1,
  * TERM and INT here and so in every thread to come. */
 void reload_prepare(void);
-/* Start the thread that reloads `path` (borrowed until reload_stop()) into
- * anchors.h, and open SIGHUP in this, the first thread.  To be called last: a
- * thread made afterwards would inherit the open SIGHUP. */
+/* Start the thread that reloads `path` (borrowed for good) into anchors.h, and
+ * open SIGHUP in this, the first thread. */
 void reload_start(const char *path);
-/* End that thread. */
-void reload_stop(void);
+/* Call first in each thread that is made after reload_start(): a new thread has
+ * the open SIGHUP of the one that made it. */
+void reload_shield(void);
 
 #endif
