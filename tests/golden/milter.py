@@ -17,6 +17,9 @@ A conversation file (x.in) holds one step a line:
                                     is filled up with so many octets
     change NAME OLD => NEW          alter it afterwards (Python's octet escapes)
     trust CERTIFICATE               from here on DIR/trust holds this one of tests/pki (ca, other-ca; "-": none)
+    file NAME [lf]                  write a message to the file NAME.eml, with LF line ends if told
+    run ARGUMENTS                   kep-milter once more, with the same configuration, to its end
+                                    ("DIR/" is the conversation's directory)
     signal NAME [COUNT]             to kep-milter, so many times
     wait WORDS                      until the log holds them, written after the last signal
     wait                            until the log does not grow for half a second
@@ -34,6 +37,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import struct
@@ -279,6 +283,9 @@ class Conversation:
         with open(self.log_path, encoding="utf-8") as f:
             return f.read()
 
+    def without_dir(self, text):
+        return re.sub(r"/[^\s:]*" + re.escape(os.path.basename(self.dir.name)), "DIR", text)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -287,10 +294,9 @@ class Conversation:
             self.process.kill()
             status = "does not end"
         self.policyd.down()
-        log = re.sub(r"/\S*" + re.escape(os.path.basename(self.dir.name)), "DIR", self.log())
         self.say(f"# log, and exit status {status}")
         before = None
-        for line in log.splitlines():
+        for line in self.without_dir(self.log()).splitlines():
             if line != before:
                 self.say(line)
             before = line
@@ -336,6 +342,20 @@ class Conversation:
         while before != self.log():
             before = self.log()
             time.sleep(0.5)
+
+    def file(self, words):
+        name, *ends = words.split()
+        octets = self.messages[name]
+        with open(f"{self.dir.name}/{name}.eml", "wb") as f:
+            f.write(octets.replace(b"\r\n", b"\n") if ends else octets)
+
+    def run(self, words):
+        done = subprocess.run([self.build + "/milter/kep-milter", "-c", self.dir.name + "/kep.conf", *shlex.split(words.replace("DIR/", self.dir.name + "/"))],
+                              cwd=self.dir.name, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=60, check=False)
+        for line in self.without_dir(done.stdout).replace(self.build + "/milter/", "").splitlines():
+            self.say("  " + re.sub(r"\(/\S*/kep/kep\.conf\)", "(SYSCONFDIR/kep/kep.conf)", line))
+        self.say(f"  status {done.returncode}")
 
     def status(self, key):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
@@ -426,6 +446,8 @@ class Conversation:
             self.say(line)
         elif word == "change":
             self.change(rest)
+        elif word in ("file", "run"):
+            getattr(self, word)(rest)
         elif word == "trust":
             self.trust(rest)
         elif word == "signal":
