@@ -19,4 +19,4 @@ nodist_kepsystemd_DATA = $(KEP_UNITS)
 endif
 
 packaging/systemd/kep-%.service: packaging/systemd/kep-%.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) packaging/systemd && sed 's|@sbindir@|$(sbindir)|g' $(srcdir)/packaging/systemd/kep-$*.service.in >$@
+	$(AM_V_GEN)$(MKDIR_P) packaging/systemd && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/packaging/systemd/kep-$*.service.in >$@
