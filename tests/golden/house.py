@@ -13,6 +13,8 @@ Steps every conversation with kep-policyd knows, besides those of talk.py:
     freeze | thaw           the server says nothing, and goes on
     signal NAME             to kep-policyd
     restart                 end kep-policyd (it must end with status 0) and start it again
+    begin                   start kep-policyd and do not wait until it is ready
+    ended                   wait for its end
     kill                    SIGKILL to kep-policyd, and start it again
     run [ARGUMENT...]       another kep-policyd with the same configuration, to its end; its words and
                             status are printed (this one does not start kep-policyd)
@@ -42,7 +44,8 @@ SERVER = os.path.join(HERE, "..", "sql", "server")
 MIGRATIONS = os.path.join(HERE, "..", "..", "sql", "migrations")
 FINGERPRINT = {c: ":".join([c * 2] * 32) for c in "ABC"}
 MASKS = [(r"kep-policyd\[\d+\]", "kep-policyd"), (r"/\S*/kep-golden-[^/]*/h[^/]*/", "DIR/"),
-         (r'"(schema|waiting)":\d+', r'"\1":N'), (r"version \d+\b", "version N")]
+         (r'"(schema|waiting)":\d+', r'"\1":N'), (r"version \d+(?![.\d])", "version N"), (r"version \d+\.[\d.]+", "version X"), (r'"version":"[^"]*"', '"version":"X"'),
+         (r"not there: .*; KEP", "not there: WORDS; KEP")]
 
 DIRECTORY = f"""
 SELECT kep.domain_add('hs01.kep.test');
@@ -164,12 +167,12 @@ class House(talk.Talk):
         with open(f"{self.dir}/kep.conf", "w", encoding="utf-8") as f:
             f.write(self.conf)
 
-    def start(self):
+    def start(self, ready="ready, version"):
         self.write_conf()
         with open(f"{self.dir}/log", "ab") as log:
             self.program = subprocess.Popen([f"{self.build}/policyd/kep-policyd", "-c", f"{self.dir}/kep.conf", "-f"], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
-        self.log_line("ready, version")
+        self.log_line(ready)
 
     def stop(self):
         self.program.terminate()
@@ -206,7 +209,8 @@ class House(talk.Talk):
     def on_database(self, rest):
         self.postgres.run({"down": "crash", "up": "start"}[rest], self.postgres.dir)
         self.say(f"database {rest}")
-        self.log_line({"down": "database: not there", "up": "database: connected"}[rest])
+        if self.program:
+            self.log_line({"down": "database: not there", "up": "database: connected"}[rest])
 
     def on_freeze(self, rest):
         self.postgres.everyone(signal.SIGSTOP)
@@ -224,6 +228,16 @@ class House(talk.Talk):
         self.say(f"restart   (ended with status {self.stop()})")
         self.start()
         self.open()
+
+    def on_begin(self, rest):
+        self.say("begin")
+        self.start("database: ")
+        self.open()
+
+    def on_ended(self, rest):
+        status, left = self.program.wait(20), [f for f in os.listdir(self.dir) if f.endswith(".sock")]
+        self.say(f"ended   (with status {status}" + "".join(f", left behind: {f}" for f in left) + ")")
+        self.program = None
 
     def on_kill(self, rest):
         self.program.kill()
@@ -275,7 +289,7 @@ class House(talk.Talk):
     def step(self, line):
         word, _, rest = line.partition(" ")
         known = getattr(self, f"on_{word}", None)
-        if not self.program and line and word not in ("conf", "#", "run", "sql"):
+        if not self.program and line and word not in ("conf", "#", "run", "sql", "database", "begin"):
             self.start()
             self.open()
         if known:
