@@ -19,7 +19,7 @@
 #define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY)
 /* DATA is answered: it is where ordinary mail is let go, so that its content is
  * not even sent to us. */
-#define STEPS (NO_REPLY | SMFIP_NOUNKNOWN | SMFIP_HDR_LEADSPC)
+#define STEPS (NO_REPLY | SMFIP_NOUNKNOWN | SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC)
 
 /* libmilter's prototypes know no const. */
 #define TEXT(s) ((char *)(uintptr_t)(s))
@@ -82,7 +82,7 @@ static void want_macros(SMFICTX *ctx)
 {
 	static const struct { int stage; const char *macros; } lists[] = {
 		{ SMFIM_CONNECT, "j {client_port}" }, { SMFIM_HELO, "j" }, { SMFIM_ENVFROM, "i {auth_authen} {client_port}" },
-		{ SMFIM_ENVRCPT, "i" }, { SMFIM_DATA, "i" }, { SMFIM_EOH, "i" }, { SMFIM_EOM, "i" },
+		{ SMFIM_ENVRCPT, "i {rcpt_mailer}" }, { SMFIM_DATA, "i" }, { SMFIM_EOH, "i" }, { SMFIM_EOM, "i" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(lists); i++)
@@ -147,10 +147,23 @@ static struct span orcpt_of(char **argv)
 	return SPAN_NONE;
 }
 
+/* SMFIP_RCPT_REJ: Postfix tells of recipients it has refused itself, so that they
+ * count as offered. */
+static bool is_refused(SMFICTX *ctx)
+{
+	const char *mailer = macro(ctx, "{rcpt_mailer}");
+
+	return mailer && strcmp(mailer, "error") == 0;
+}
+
 static sfsistat on_rcpt(SMFICTX *ctx, char **argv)
 {
 	struct link *l = link_of(ctx);
 
+	if (is_refused(ctx)) {
+		session_rcpt_refused(l->session, span_str(argv[0]));
+		return SMFIS_CONTINUE;
+	}
 	session_queue_id(l->session, macro(ctx, "i"));
 	return answer(ctx, session_rcpt(l->session, span_str(argv[0]), orcpt_of(argv + 1)));
 }

@@ -26,7 +26,7 @@ static void read_answer(const jdoc *d, struct answer *out)
 	if (out->why == REASON_COUNT)
 		out->why = REASON_UNAVAILABLE;
 	out->kep = jdoc_bool(d, "kep", false);
-	out->provider = jdoc_bool(d, "provider", false) || jdoc_text(d, "provider").n > 0;
+	out->provider = jdoc_bool(d, "provider", false);
 	if (uuid_valid(id))
 		memcpy(out->kep_id, id.p, sizeof out->kep_id - 1);
 }

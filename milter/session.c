@@ -229,6 +229,14 @@ enum reason session_rcpt(struct session *s, struct span text, struct span orcpt)
 	return why;
 }
 
+void session_rcpt_refused(struct session *s, struct span text)
+{
+	struct addr a;
+
+	if (addr_parse(&a, text) && !addr_empty(&a))
+		remember(s, &s->offered, &a);
+}
+
 bool session_data(struct session *s)
 {
 	char from[SHOWN_SIZE];

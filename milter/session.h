@@ -35,6 +35,9 @@ void session_queue_id(struct session *s, const char *id);
 enum reason session_mail(struct session *s, struct span sender, const char *login, bool local);
 /* RCPT TO; orcpt: the value of its ORCPT parameter, or SPAN_NONE. */
 enum reason session_rcpt(struct session *s, struct span rcpt, struct span orcpt);
+/* RCPT TO that somebody else has refused, such as kep-policyd as policy service:
+ * it was offered, and may stand in To or Cc. */
+void session_rcpt_refused(struct session *s, struct span rcpt);
 /* DATA.  true: the message is to be judged; false: it is ordinary mail, passes
  * untouched, and no more is to be told about it. */
 bool session_data(struct session *s);

@@ -35,7 +35,7 @@ static jdoc *ask(void *arg, const jdoc *question)
 
 static struct conf conf;
 static struct trust *trust;
-static struct buf signed_mail, plain_mail;
+static struct buf signed_mail, wide_mail, plain_mail;
 static usec now;
 
 static struct session *begin(const char *mail, const char *rcpt)
@@ -265,9 +265,27 @@ static void test_submit_refused(void **state)
 /* Another provider's sender: its own copy may name recipients that are not ours. */
 static void test_provider(void **state)
 {
-	struct session *s = begin("{\"v\":1,\"why\":\"accepted\",\"kep\":true,\"provider\":\"KEPHS 2\"}", yes);
+	struct session *s = begin("{\"v\":1,\"why\":\"accepted\",\"kep\":true,\"provider\":true}", yes);
 
-	assert_int_equal(whole(s, "<robot@hs02.kep.test>", "<ali@hs01.kep.test>", buf_span(&signed_mail)), REASON_ACCEPTED);
+	assert_int_equal(whole(s, "<robot@hs02.kep.test>", "<ali@hs01.kep.test>", buf_span(&wide_mail)), REASON_ACCEPTED);
+	session_free(s);
+}
+
+/* Refused before it came to us: offered nevertheless. */
+static void test_refused_elsewhere(void **state)
+{
+	struct session *s = begin(yes, yes);
+
+	for (int told = 0; told < 2; told++) {
+		assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+		assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ACCEPTED);
+		if (told)
+			session_rcpt_refused(s, SPAN("<Can@ordinary.test>"));
+		session_rcpt_refused(s, SPAN("<>"));
+		session_queue_id(s, "4Z8F2AB23");
+		content(s, buf_span(&wide_mail));
+		assert_int_equal(session_end(s, trust, now), told ? REASON_ACCEPTED : REASON_RECIPIENT_NOT_OFFERED);
+	}
 	session_free(s);
 }
 
@@ -367,14 +385,28 @@ static void test_reply(void **state)
 	buf_release(&text);
 }
 
+/* The text, signed by tests/pki. */
+static void sign(struct buf *out, const char *text)
+{
+	char *file = pki_path("plain.eml");
+	char *command = mem_printf("'%s/pki' --sign '%s' ayse@hs01.kep.test < '%s' > '%s/signed.eml'", KEP_TESTS, pki_dir, file, pki_dir);
+	FILE *f = fopen(file, "we");
+
+	if (!f || fputs(text, f) == EOF || fclose(f) != 0)
+		log_fatal("%s cannot be written", file);
+	if (system(command) != 0)
+		log_fatal("tests/pki --sign failed");
+	pki_read("signed.eml", out);
+	free(command);
+	free(file);
+}
+
 static int set_up(void **state)
 {
 	static const char text[] = "X-KEP-ID: forged\r\nAuthentication-Results: mx.other.test; none\r\nFrom: =?utf-8?Q?Ay=C5=9Fe?= <ayse@hs01.kep.test>\r\n"
 	    "x-kep-id: forged\r\nAuthentication-Results: mx1.hs01.kep.test; none\r\nTo: ali@hs01.kep.test\r\nSubject: x\r\n"
 	    "Date: Mon, 23 Nov 2026 21:45:23 +0300\r\nMessage-ID: <1@hs01.kep.test>\r\n\r\nMerhaba\r\n";
 	struct buf error = BUF_INIT;
-	char *command, *file;
-	FILE *f;
 
 	pki_make(false);
 	conf_init(&conf);
@@ -383,16 +415,9 @@ static int set_up(void **state)
 	trust = pki_trust("trust");
 	now = clock_now();
 	buf_adds(&plain_mail, text);
-	file = pki_path("plain.eml");
-	f = fopen(file, "we");
-	if (!f || fwrite(text, 1, sizeof text - 1, f) != sizeof text - 1 || fclose(f) != 0)
-		log_fatal("%s cannot be written", file);
-	command = mem_printf("'%s/pki' --sign '%s' ayse@hs01.kep.test < '%s' > '%s/signed.eml'", KEP_TESTS, pki_dir, file, pki_dir);
-	if (system(command) != 0)
-		log_fatal("tests/pki --sign failed");
-	pki_read("signed.eml", &signed_mail);
-	free(command);
-	free(file);
+	sign(&signed_mail, text);
+	sign(&wide_mail, "From: ayse@hs01.kep.test\r\nTo: ali@hs01.kep.test\r\nCc: can@ordinary.test\r\n"
+	    "Date: Mon, 23 Nov 2026 21:45:23 +0300\r\nMessage-ID: <2@hs01.kep.test>\r\n\r\nMerhaba\r\n");
 	buf_release(&error);
 	return 0;
 }
@@ -403,6 +428,7 @@ static int tear_down(void **state)
 	conf_release(&conf);
 	buf_release(&policyd.heard);
 	buf_release(&signed_mail);
+	buf_release(&wide_mail);
 	buf_release(&plain_mail);
 	return 0;
 }
@@ -413,7 +439,7 @@ int main(void)
 		cmocka_unit_test(test_ordinary), cmocka_unit_test(test_refused_alone), cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_kinds_do_not_mix), cmocka_unit_test(test_orcpt), cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_accepted), cmocka_unit_test(test_judged), cmocka_unit_test(test_submit_refused),
-		cmocka_unit_test(test_provider), cmocka_unit_test(test_no_queue_id), cmocka_unit_test(test_local),
+		cmocka_unit_test(test_provider), cmocka_unit_test(test_refused_elsewhere), cmocka_unit_test(test_no_queue_id), cmocka_unit_test(test_local),
 		cmocka_unit_test(test_results), cmocka_unit_test(test_strip), cmocka_unit_test(test_reply),
 	};
 
