@@ -247,3 +247,231 @@ def test_no_database(patient):
     nowhere = "database_operator=host=/nonexistent dbname=kep"
     status, out, err = kepctl(patient.conf, "-o", nowhere, "account", "list")
     assert status == 69 and not out and "/nonexistent" in err
+
+
+README = (TESTS.parent / "README.md").read_text(encoding="utf-8")
+DEBIAN = "/usr/share/postfix/main.cf.debian"
+
+
+@pytest.mark.skipif(not os.path.exists(DEBIAN), reason="a stock Postfix is Debian's")
+def test_readme_on_a_stock_postfix(tmp_path):
+    """The blocks of README, run as they stand on the configuration Debian ships, leave the doctor nothing to say."""
+    postfix, shim = tmp_path / "postfix", tmp_path / "bin"
+    postfix.mkdir()
+    shim.mkdir()
+    shutil.copy(DEBIAN, postfix / "main.cf")
+    shutil.copy("/usr/share/postfix/master.cf.dist", postfix / "master.cf")
+    (shim / "postconf").write_text(f"#!/bin/sh\nexec /usr/sbin/postconf -c {postfix} \"$@\"\n", encoding="utf-8")
+    (shim / "postconf").chmod(0o755)
+    path = {**os.environ, "PATH": f"{shim}:{os.environ['PATH']}"}
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.S | re.M)
+    told = [b for b in blocks if b.startswith("postconf ")]
+    assert len(told) == 2
+    for block in told:
+        subprocess.run(["sh", "-ec", block.replace("/etc/postfix/", f"{postfix}/")], check=True, env=path)
+    with open(postfix / "master.cf", "a", encoding="utf-8") as master:
+        master.write(re.search(r"^```\n(kep .*?)^```", README, re.S | re.M)[1])
+    (postfix / "kep_transport").write_text("".join(re.findall(r"^    (\S+ +kep:unix:\S+\n)", README, re.M)), encoding="utf-8")
+    subprocess.run(["postconf", "-e", "myhostname=mx1.hs01.kep.tr", "queue_directory=/var/spool/postfix"], check=True, env=path)
+    for name in ("main.cf", "kep_transport"):
+        os.utime(postfix / name, (0, 0))
+    conf = tmp_path / "kep.conf"
+    conf.write_text(f"{CONF}postfix_config = {postfix}\n", encoding="utf-8")
+    _, out, _ = kepctl(conf, "check", "--json")
+    assert [f for f in json.loads(out)["findings"] if f["level"] != "ok" and f["what"].startswith(("postfix", "domain", "hostname"))] == []
+
+
+# -- with a database, and with a house around it
+
+
+def test_check_of_a_house(house):
+    status, out, _ = kepctl(house.daemons.conf, "check")
+    assert status == 0, out
+    assert all(line.startswith("ok ") for line in out.splitlines())
+    assert "smtpd lives" in out and "schema: version" in out and "domains: 3 go through the hop" in out
+
+
+def test_check_of_a_house_without_daemons(house):
+    house.daemons.milter.stop()
+    try:
+        status, out, _ = kepctl(house.daemons.conf, "check")
+        assert status == 2
+        assert re.search(r"^wrong   milter_socket: .*\n        mend: systemctl start kep-milter$", out, re.M)
+        assert "it answers MAIL FROM:<> with '451 4.7.1" in out
+    finally:
+        house.daemons.start()
+        house.daemons.ready()
+
+
+def test_other_providers_need_their_settings(house):
+    house.postfix.set("smtpd_tls_ask_ccert=no")
+    try:
+        _, out, _ = kepctl(house.daemons.conf, "check")
+        assert "wrong   postfix smtpd_tls_ask_ccert: 'no'" in out
+    finally:
+        house.postfix.set("smtpd_tls_ask_ccert=yes")
+
+
+def conf(house):
+    return house.daemons.conf
+
+
+def test_register(house):
+    print_ = "AB" * 32
+    add = ["provider", "add", "ÖRNEK", "--number", "0009", "--domain", "HS09.kep.test,hs10.kep.test", "--domain", "hs11.kep.test",
+           "--relay", "MX.hs09.kep.test:25", "--tls-fingerprint", print_]
+    assert kepctl(conf(house), *add) == (0, "", "")
+    assert kepctl(conf(house), *add) == (0, "", "")
+    _, out, _ = kepctl(conf(house), "provider", "list", "--json")
+    assert {"name": "ÖRNEK", "number": "0009", "domains": ["hs09.kep.test", "hs10.kep.test", "hs11.kep.test"],
+            "relay": "[mx.hs09.kep.test]:25", "tls": [":".join(["AB"] * 32)]} in json.loads(out)
+    _, out, _ = kepctl(conf(house), "domain", "list", "--json")
+    assert {"domain": "hs10.kep.test", "provider": "ÖRNEK"} in json.loads(out)
+    house.postgres.sql("SELECT kep.provider_add('ÖRNEK', '0009', '{hs09.kep.test}', '[mx.hs09.kep.test]:25', '{}')")
+
+
+@pytest.mark.parametrize("arguments,status,words", [
+    (["domain", "add", "no domain"], 65, "is not a domain name"),
+    (["account", "add", "x@elsewhere.test"], 65, "is not one of our KEP domains"),
+    (["account", "add", "nonsense"], 65, "is not an e-mail address"),
+    (["account", "add", "t1@hs01.kep.test", "--tckn", "12345678901"], 65, "is not a Turkish identity number"),
+    (["account", "suspend", "nobody@hs01.kep.test", "--reason", "x"], 65, "there is no account"),
+    (["provider", "add", "X", "--number", "1", "--domain", "x.test", "--relay", "x.test:25", "--tls-fingerprint", "AB"], 65, "fingerprint"),
+    (["provider", "add", "X", "--number", "1", "--domain", "x.test", "--relay", "x.test", "--tls-fingerprint", "AB"], 65, "is no relay host"),
+    (["provider", "add", "X", "--number", "1", "--domain", "hs02.kep.test", "--relay", "x.test:25", "--tls-fingerprint", "AB" * 32], 65, "already belongs"),
+    (["-o", "database_operator=host=/nonexistent dbname=kep", "account", "list"], 69, "/nonexistent"),
+])
+def test_register_refuses(house, arguments, status, words):
+    got, out, err = kepctl(conf(house), *arguments)
+    assert (got, out) == (status, "") and words in err and "KE0" not in err
+
+
+def test_account(house):
+    def state():
+        rows = json.loads(kepctl(conf(house), "account", "list", "--json")[1])
+        return [r for r in rows if r["address"] == "ıt@hs01.kep.test"]
+
+    assert kepctl(conf(house), "account", "add", "ıT@HS01.kep.test", "--login", "it", "--holder", "Işık Tüfek")[0] == 0
+    assert state() == [{"address": "ıt@hs01.kep.test", "state": "active", "login": "it", "holder": "Işık Tüfek"}]
+    assert kepctl(conf(house), "account", "suspend", "ıt@hs01.kep.test", "--reason", "court order")[0] == 0
+    assert state()[0]["state"] == "suspended"
+    assert kepctl(conf(house), "account", "resume", "ıt@hs01.kep.test")[0] == 0
+    assert state()[0]["state"] == "active"
+    out = kepctl(conf(house), "account", "list")[1].splitlines()
+    columns = {line.index("active") for line in out if "active" in line}
+    assert len(columns) == 1 and out[0].startswith("ADDRESS ")
+
+
+def test_the_operator_cannot_do_more(house):
+    role = f"database_operator={house.postgres.conninfo('kep_auditor')}"
+    status, _, err = kepctl(conf(house), "-o", role, "account", "list")
+    assert status == 77 and "may not do that" in err
+
+
+def test_show(house, pair):
+    ayse, mehmet = pair
+    answer = house.send(ayse, [mehmet])
+    assert answer.ok
+    house.mailbox(ayse).wait(2)
+    shown = house.show(answer.queue_id)
+    message, = shown["messages"]
+    assert (message["sender"], message["queue_id"], message["state"]) == (ayse, answer.queue_id, "accepted")
+    fact, = message["facts"]
+    assert fact["recipient"] == mehmet and fact["state"] == "delivered" and "read_at" not in fact
+    assert fact["sent_at"] <= fact["accepted_at"] <= fact["delivered_at"]
+    assert [e["outcome"] for e in message["evidences"]] == ["A.1", "D.1"]
+    for evidence in message["evidences"]:
+        body = json.loads(evidence["body"])
+        assert body["message"]["sha256"] == message["sha256"] and body["id"] == evidence["evidence_id"]
+    whats = [s["what"] for s in message["timeline"]]
+    assert whats[:2] == ["submitted", "accepted"] and whats.count("receipt sent") == 2
+    # The same message by every name it has.
+    receipt, = house.postgres.sql(f"SELECT queue_id FROM kep.receipts WHERE kep_id = '{message['kep_id']}' AND outcome = 'D.1'")
+    for name in (message["kep_id"], message["kep_id"].upper(), message["message_id"], message["message_id"].strip("<>"),
+                 message["evidences"][1]["evidence_id"], receipt[0]):
+        assert house.show(name)["messages"] == shown["messages"], name
+
+
+def test_show_for_people(house, pair):
+    ayse, mehmet = pair
+    answer = house.send(ayse, [mehmet])
+    house.mailbox(ayse).wait(2)
+    _, out, _ = kepctl(conf(house), "show", answer.queue_id, env={"TZ": "UTC-3"})
+    assert "\033" not in out
+    utc = re.search(r"delivered +(\S+) (\d\d):(\S+) \+0300  (\S+)T(\d\d):", out)
+    assert utc and (int(utc[2]) - int(utc[5])) % 24 == 3
+    assert re.search(rf"D\.1  delivered +{mehmet}", out) and re.search(r"SHA-512 +[0-9a-f]{128}$", out, re.M)
+    command = f"{program('kepctl', 'kepctl', build())} -c {conf(house)} show {answer.queue_id}"
+    for env, colour in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        terminal = run("/usr/bin/script", "-qec", command, "/dev/null", env={**os.environ, **env})
+        assert ("\033[32mdelivered" in terminal) == colour
+
+
+def test_show_refused(house, pair):
+    ayse, mehmet = pair
+    answer = house.send(ayse, [mehmet], signed=False)
+    assert not answer.ok
+    row = house.postgres.sql(f"SELECT queue_id FROM kep.refusals WHERE sender = '{ayse}' ORDER BY at DESC LIMIT 1")[0]
+    refusal, = house.show(row[0])["refusals"]
+    assert refusal["why"] == "not-signed" and refusal["recipients"] == mehmet and "e-signature" in refusal["words"]
+    assert "not-signed" in kepctl(conf(house), "show", row[0])[1]
+
+
+def test_show_unknown(house):
+    for name in ("4Zunknown", "0190163d-8694-739b-aea5-966c26f8ad91", "x@y", "'; drop schema kep --"):
+        status, out, err = kepctl(conf(house), "show", name)
+        assert (status, out) == (66, "") and "nothing is recorded of" in err
+
+
+@pytest.fixture
+def empty(house):
+    """An empty database of the house's PostgreSQL, as options of kepctl."""
+    house.postgres.sql("DROP DATABASE IF EXISTS kep_empty", database="postgres")
+    house.postgres.sql("CREATE DATABASE kep_empty", database="postgres")
+    yield ["-o", "database_owner=" + house.postgres.conninfo("postgres").replace("dbname=kep", "dbname=kep_empty")]
+    house.postgres.sql("DROP DATABASE kep_empty WITH (FORCE)", database="postgres")
+
+
+def test_schema_step_by_step(house, empty, tmp_path):
+    files = sorted((TESTS.parent / "sql" / "migrations").glob("*.sql"))
+    newest = len(files)
+
+    def db(word, *options):
+        return kepctl(conf(house), *empty, "-o", f"sql_dir={tmp_path}", "db", word, *options)
+
+    assert db("status")[0] == 78                                        # no file there
+    for file in files[:3]:
+        shutil.copy(file, tmp_path)
+    assert json.loads(db("status", "--json")[1]) == {"version": 0, "newest": 3, "pending": [f.name for f in files[:3]]}
+    assert db("upgrade")[0] == 78 and "run 'kepctl db init'" in db("upgrade")[2]
+    status, out, _ = db("init")
+    assert status == 0 and out.splitlines()[-1] == "schema version 3"
+    assert db("init") == (0, "schema version 3, nothing to do\n", "")
+    for file in files[3:]:
+        shutil.copy(file, tmp_path)
+    assert db("init")[0] == 78 and "run 'kepctl db upgrade'" in db("init")[2]
+    broken = tmp_path / f"{newest + 1:04}_broken.sql"
+    broken.write_text("CREATE TABLE kep.half (n int); SELECT 1/0;", encoding="utf-8")
+    status, _, err = db("upgrade")
+    assert status == 65 and f"{broken.name} was not applied, and nothing of it stayed" in err
+    assert json.loads(db("status", "--json")[1])["version"] == newest
+    broken.write_text("SELECT 1;", encoding="utf-8")
+    status, _, err = db("upgrade")
+    assert status == 70 and "did not write down its number" in err
+    broken.unlink()
+    assert db("upgrade") == (0, f"schema version {newest}, nothing to do\n", "")
+    files_of = {f.name for f in tmp_path.iterdir()}
+    (tmp_path / files[-1].name).unlink()
+    assert files_of and db("upgrade")[0] == 78 and "install the newer postkep" in db("upgrade")[2]
+
+
+def test_schema_of_a_stranger(house, empty):
+    house.postgres.sql("CREATE SCHEMA kep", database="kep_empty")
+    status, _, err = kepctl(conf(house), *empty, "db", "init")
+    assert status == 78 and "not ours" in err
+
+
+def test_database_that_does_not_exist(house):
+    nowhere = "database_owner=" + house.postgres.conninfo("postgres").replace("dbname=kep", "dbname=kep_absent")
+    status, _, err = kepctl(conf(house), "-o", nowhere, "db", "init")
+    assert status == 69 and "createdb -E UTF8 -T template0" in err
