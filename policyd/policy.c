@@ -71,19 +71,22 @@ static void pass(struct policy *p)
 	answer(p, SPAN("DUNNO"));
 }
 
-#define LOG_HEAD "%.*s: policy %.*s "
-#define LOG_HEAD_ARGS(r) (int)((r)->queue_id.n ? (r)->queue_id.n : 7), (r)->queue_id.n ? (r)->queue_id.p : "NOQUEUE", (int)(r)->state.n, (r)->state.p
-#define LOG_TAIL "from=<%.*s> login=%.*s to=<%.*s> client=%.*s instance=%.*s"
-#define LOG_ARG(s) (int)(s).n, (s).n ? (s).p : ""
-#define LOG_TAIL_ARGS(r) LOG_ARG((r)->sender), LOG_ARG((r)->login), LOG_ARG((r)->recipient), LOG_ARG((r)->client), LOG_ARG((r)->instance)
+#define TEXT(s) (int)(s).n, (s).n ? (s).p : ""
+
+/* log: log_info or log_warn. */
+static void say(void (*log)(const char *fmt, ...), const struct request *r, const char *what, const char *words)
+{
+	struct span id = r->queue_id.n ? r->queue_id : SPAN("NOQUEUE");
+
+	log("%.*s: policy %.*s %s from=<%.*s> login=%.*s to=<%.*s> client=%.*s instance=%.*s: %s", TEXT(id), TEXT(r->state), what,
+	    TEXT(r->sender), TEXT(r->login), TEXT(r->recipient), TEXT(r->client), TEXT(r->instance), words);
+}
 
 static void trouble(struct policy *p, const char *words)
 {
-	const struct request *r = &p->r;
-
 	if (!p->peer)
 		return;
-	log_warn(LOG_HEAD "not answered, disconnecting " LOG_TAIL ": %s", LOG_HEAD_ARGS(r), LOG_TAIL_ARGS(r), words);
+	say(log_warn, &p->r, "not answered, disconnecting", words);
 	peer_close(p->peer);
 }
 
@@ -182,9 +185,10 @@ static void pass_unless_failed(struct policy *p)
 static void refuse(struct policy *p, const struct decision *q)
 {
 	const struct reason_words *w = reason_words(q->why);
-	const struct request *r = &p->r;
+	char what[64];
 
-	log_info(LOG_HEAD "refused why=%s " LOG_TAIL ": %s", LOG_HEAD_ARGS(r), w->wire, LOG_TAIL_ARGS(r), w->english);
+	snprintf(what, sizeof what, "refused why=%s", w->wire);
+	say(log_info, &p->r, what, w->english);
 	buf_addf(&p->held, "%d %s KEP: %s (why=%s)", w->code, w->status, w->english, w->wire);
 	if (q->kep)
 		put_attempt(p, q);

@@ -44,7 +44,8 @@ SERVER = os.path.join(HERE, "..", "sql", "server")
 MIGRATIONS = os.path.join(HERE, "..", "..", "sql", "migrations")
 FINGERPRINT = {c: ":".join([c * 2] * 32) for c in "ABC"}
 MASKS = [(r"kep-policyd\[\d+\]", "kep-policyd"), (r"/\S*/kep-golden-[^/]*/h[^/]*/", "DIR/"),
-         (r'"(schema|waiting)":\d+', r'"\1":N'), (r"version \d+(?![.\d])", "version N"), (r"version \d+\.[\d.]+", "version X"), (r'"version":"[^"]*"', '"version":"X"'),
+         (r'"(schema|waiting)":\d+', r'"\1":N'), (r"version \d+(?![.\d])", "version N"),
+         (r"version \d+\.[\d.]+", "version X"), (r'"version":"[^"]*"', '"version":"X"'),
          (r"not there: .*; KEP", "not there: WORDS; KEP")]
 
 DIRECTORY = f"""
