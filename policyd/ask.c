@@ -210,14 +210,17 @@ static void submitted(void *arg, enum pg_answer a, const struct pg_rows *rows, c
 	done(op, why);
 }
 
-/* Ours: From is the sender.  Another provider's: From is of that provider. */
-static enum reason judge_from(const struct op *op, const struct message *m)
+/* What can be judged without the database.  From: of ours it is the sender, of
+ * another provider's it is of that provider. */
+static enum reason judge(const struct op *op, const struct message *m)
 {
 	const struct directory *d = op->session->d->directory;
 	bool same;
 
 	if (!directory_loaded(d))
 		return REASON_UNAVAILABLE;
+	if (m->rcpt_count > op->session->d->conf->recipient_limit)
+		return REASON_TOO_MANY_RECIPIENTS;
 	if (!decide_is_kep(m->party))
 		return m->party == PARTY_NULL ? REASON_SENDER_NULL : REASON_SENDER_ORDINARY;
 	if (m->party == PARTY_UNREADABLE)
@@ -259,8 +262,8 @@ static void submit(struct op *op, const struct message *m, const unsigned char *
 
 static const char *submit_wrong(const struct op *op, const struct message *m, unsigned char *sha256, unsigned char *sha512)
 {
-	if (m->rcpt_count == 0 || m->rcpt_count > op->session->d->conf->recipient_limit)
-		return "rcpts is empty or longer than recipient_limit";
+	if (m->rcpt_count == 0)
+		return "rcpts is empty";
 	if (jdoc_int(op->asked, "canonical", 0) != CANONICAL_VERSION)
 		return "canonical is not 1";
 	if (!hex_decode(sha256, SHA256_SIZE, jdoc_text(op->asked, "sha256")) || !hex_decode(sha512, SHA512_SIZE, jdoc_text(op->asked, "sha512")))
@@ -281,7 +284,7 @@ static void on_submit(struct op *op)
 		wrong = submit_wrong(op, &m, sha256, sha512);
 	if (wrong) {
 		malformed(op, wrong);
-	} else if ((why = judge_from(op, &m)) != REASON_ACCEPTED) {
+	} else if ((why = judge(op, &m)) != REASON_ACCEPTED) {
 		log_message(op, "not submitted", reason_words(why)->wire, SPAN_NONE);
 		done(op, why);
 	} else {

@@ -81,6 +81,7 @@ static void test_mail_and_rcpt(void **state)
 
 static void test_submit(void **state)
 {
+	struct buf error = BUF_INIT;
 	struct daemon *d = fake_start(true);
 	void *s = begin(d);
 	char *at;
@@ -102,6 +103,10 @@ static void test_submit(void **state)
 	say(s, SUBMIT("x@hs02.kep.test", "y@hs03.kep.test", "<1@x>"));
 	say(s, SUBMIT("x@hs02.kep.test", "ali@hs01.kep.test", "<1@x>"));
 	expect("{\"v\":1,\"why\":\"from-mismatch\"}\n{\"v\":1,\"why\":\"from-mismatch\"}\n{\"v\":1,\"why\":\"from-mismatch\"}\n");
+	assert_true(conf_set((struct conf *)(uintptr_t)d->conf, "recipient_limit=1", &error));
+	say(s, GOOD);
+	expect("{\"v\":1,\"why\":\"too-many-recipients\"}\n");
+	assert_true(conf_set((struct conf *)(uintptr_t)d->conf, "recipient_limit=2", &error));
 	say(s, SUBMIT("kim@ordinary.test", "kim@ordinary.test", "<1@x>"));
 	expect("{\"v\":1,\"why\":\"sender-ordinary\"}\n");
 	say(s, SUBMIT("x@hs02.kep.test", "y@hs02.kep.test", "<1@x>"));
