@@ -1,5 +1,7 @@
 """daemons.py - kep-milter, kep-policyd and kepctl: found, configured, started, hurt."""
+import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -140,6 +142,20 @@ class Daemons:
         self.daemon(folder).stop(number)
         self.daemon(folder).start()
         self.ready(folder)
+
+    @contextlib.contextmanager
+    def changed(self, key, value):
+        """kep.conf with another value for a while; both daemons are started again."""
+        text = self.conf.read_text()
+        self.conf.write_text(re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", text))
+        try:
+            for folder in ("policyd", "milter"):
+                self.restart(folder)
+            yield
+        finally:
+            self.conf.write_text(text)
+            for folder in ("policyd", "milter"):
+                self.restart(folder)
 
     def memory(self, folder):
         return memory(self.daemon(folder).pid())

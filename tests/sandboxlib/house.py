@@ -2,6 +2,7 @@
 import json
 import os
 import secrets
+import socket
 import sys
 import time
 from pathlib import Path
@@ -88,7 +89,8 @@ class House:
         """Register another provider, or change its relay host and certificate."""
         host, _, port = relay.rpartition(":")
         name = domain.split(".")[0].upper()
-        self.postgres.sql(f"SELECT kep.provider_add('{name}', '0002', '{{{domain}}}', '[{host}]:{port}', '{{{fingerprint}}}')")
+        # What it relays comes from its tracking domain, which belongs to it like the others.
+        self.postgres.sql(f"SELECT kep.provider_add('{name}', '0002', '{{{domain},evt.{domain}}}', '[{host}]:{port}', '{{{fingerprint}}}')")
 
     def down(self):
         """Stop all that runs, also after a half-failed up. What cannot be stopped is told at the end."""
@@ -156,6 +158,14 @@ class House:
         """kepctl show: parsed, or as text."""
         out = self.daemons.kepctl("show", *(["--json"] if json_ else []), message)
         return json.loads(out) if json_ else out
+
+    def ask(self, question):
+        """One question over the ask socket; the line that was answered."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(self.place.env["ASK_SOCKET"])
+            client.sendall(json.dumps(question).encode() + b"\n")
+            return client.makefile().readline()
 
     # -- what tests wait for
 
