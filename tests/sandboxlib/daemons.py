@@ -51,7 +51,13 @@ def build():
             raise Trouble(f"KEP_BUILD={named}: there is no policyd/kep-policyd in it; run make there")
         return Path(named).resolve()
     found = [p.parents[1] for p in [*SOURCE.glob("build*/policyd/kep-policyd"), SOURCE / "policyd" / "kep-policyd"] if p.exists()]
-    return max(found, key=lambda p: (p / "policyd" / "kep-policyd").stat().st_mtime) if found else None
+    return max(found, key=built_at) if found else None
+
+
+def built_at(tree):
+    """When the last of our programs was linked there."""
+    programs = [tree / "policyd" / "kep-policyd", tree / "milter" / "kep-milter", tree / "kepctl" / "kepctl"]
+    return max(p.stat().st_mtime for p in programs if p.exists())
 
 
 def program(folder, name, tree):

@@ -55,7 +55,7 @@ class House:
         except BaseException:
             self.down()
             raise
-        self.say(f"up in {time.monotonic() - began:.1f} s: {self.place.dir}")
+        self.say(f"up in {time.monotonic() - began:.1f} s: {self.place.dir} (programs of {self.place.env['BUILD'] or 'this system'})")
 
     def create(self, pki, level):
         self.place.write_env(OTHER=self.other)
