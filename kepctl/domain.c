@@ -13,9 +13,11 @@ int command_domain_add(const struct ctl *c)
 int command_domain_list(const struct ctl *c)
 {
 	static const struct table_column columns[] = {
-		{ "domain", TABLE_TEXT }, { "provider", TABLE_TEXT },
+		{ "domain", TABLE_TEXT }, { "kind", TABLE_TEXT }, { "provider", TABLE_TEXT },
 	};
 
-	return list_query(c, c->conf->database_operator, "select domain, coalesce(provider, 'ours') from kep.domains() order by 2, 1",
+	return list_query(c, c->conf->database_operator,
+	                  "select domain, case when provider is null then 'ours' else 'other' end, provider from kep.domains() "
+	                  "order by provider is not null, provider, domain",
 	                  columns, COUNT_OF(columns), "no KEP domain yet; make the first with 'kepctl domain add DOMAIN'");
 }

@@ -60,7 +60,7 @@ static struct span heading(const struct table_column *c, char text[64])
 {
 	size_t n = 0;
 
-	for (; c->key[n] && n < 63; n++)
+	for (; n < 63 && c->key[n]; n++)
 		text[n] = c->key[n] == '_' ? ' ' : (char)toupper((unsigned char)c->key[n]);
 	return span_of(text, n);
 }

@@ -326,7 +326,8 @@ def test_register(house):
     assert {"name": "ÖRNEK", "number": "0009", "domains": ["hs09.kep.test", "hs10.kep.test", "hs11.kep.test"],
             "relay": "[mx.hs09.kep.test]:25", "tls": [":".join(["AB"] * 32)]} in json.loads(out)
     _, out, _ = kepctl(conf(house), "domain", "list", "--json")
-    assert {"domain": "hs10.kep.test", "provider": "ÖRNEK"} in json.loads(out)
+    assert {"domain": "hs10.kep.test", "kind": "other", "provider": "ÖRNEK"} in json.loads(out)
+    assert json.loads(out)[0] == {"domain": "hs01.kep.test", "kind": "ours"}
     house.postgres.sql("SELECT kep.provider_add('ÖRNEK', '0009', '{hs09.kep.test}', '[mx.hs09.kep.test]:25', '{}')")
 
 
