@@ -47,8 +47,8 @@ void leg_refuse(struct leg *l, enum reason why);
 /* 451 4.4.1 or 4.4.2 for a server that could not be reached or was lost; the
  * server's own answer with a 4xx code otherwise. */
 void leg_defer(struct leg *l, const struct smtp_recipient *r);
-/* The server's reply, as it is. */
-void leg_pass(struct leg *l, const struct smtp_recipient *r);
+/* The server's reply: its words, and its code if that is one for this place. */
+void leg_pass(struct leg *l, const struct reply *r);
 /* All legs that are no reports and have no answer yet. */
 void passage_refuse(struct passage *p, enum reason why);
 /* The recipient as first given: ORCPT if it can be read, else RCPT. */

@@ -74,6 +74,20 @@ void leg_refuse(struct leg *l, enum reason why)
 	buf_release(&text);
 }
 
+/* Behind the dot only these codes mean what the server means: a Postfix that
+ * reads 501 or 421 there waits for more replies, or takes us for dead. */
+static int behind_the_dot(int code)
+{
+	switch (code / 10) {
+	case 25:
+	case 45:
+	case 55:
+		return code;
+	default:
+		return code / 100 == 2 ? 250 : code / 100 == 5 ? 550 : 451;
+	}
+}
+
 void leg_defer(struct leg *l, const struct smtp_recipient *r)
 {
 	struct buf text = BUF_INIT;
@@ -84,13 +98,13 @@ void leg_defer(struct leg *l, const struct smtp_recipient *r)
 	else if (reply_class(&r->reply) != 4)
 		buf_adds(&text, "4.3.5 ");      /* not an answer to be passed on as it is */
 	buf_add(&text, buf_span(&r->reply.text));
-	leg_answer(l, reply_class(&r->reply) == 4 ? r->reply.code : 451, buf_span(&text));
+	leg_answer(l, reply_class(&r->reply) == 4 ? behind_the_dot(r->reply.code) : 451, buf_span(&text));
 	buf_release(&text);
 }
 
-void leg_pass(struct leg *l, const struct smtp_recipient *r)
+void leg_pass(struct leg *l, const struct reply *r)
 {
-	leg_answer(l, r->reply.code, buf_span(&r->reply.text));
+	leg_answer(l, behind_the_dot(r->code), buf_span(&r->text));
 }
 
 void passage_refuse(struct passage *p, enum reason why)

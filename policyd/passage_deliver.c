@@ -39,7 +39,7 @@ static void on_recorded(void *arg, enum pg_answer a, const struct pg_rows *rows,
 	if (a == PG_DONE) {
 		log_info("%s: %s to=<%s> recipient=%zu reply=%d %s", passage_name(p), r->what, l->rcpt->address.text, l->to->index,
 		         r->reply.code, buf_str(&r->reply.text));
-		leg_answer(l, r->reply.code, buf_span(&r->reply.text));
+		leg_pass(l, &r->reply);
 	} else {
 		log_warn("%s: %s but not recorded, deferred to=<%s>: %s", passage_name(p), r->what, l->rcpt->address.text, words);
 		leg_refuse(l, REASON_UNAVAILABLE);

@@ -13,7 +13,7 @@ static void told(struct leg *l, const struct smtp_recipient *r)
 	int class = reply_class(&r->reply);
 
 	if (r->fate == SMTP_REPLIED && (class == 2 || class == 5))
-		leg_pass(l, r);
+		leg_pass(l, &r->reply);
 	else
 		leg_defer(l, r);
 }
