@@ -3,7 +3,6 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "libkep/log.h"
 #include "libkep/mem.h"
@@ -39,7 +38,7 @@ struct outbox {
 	struct event  *poll;
 	struct job    *jobs;
 	size_t         n;
-	char          *owner;           /* "HOST/PID" */
+	bool           released;        /* no lease of this host is left that no job knows of */
 	bool           asking;          /* a take is under way */
 	size_t         wanted;          /* so many rows */
 	bool           more;            /* there may be more than was taken */
@@ -110,6 +109,7 @@ static void on_taken(void *arg, enum pg_answer a, const struct pg_rows *rows, co
 	size_t n = a == PG_DONE ? pg_rows_count(rows) : 0;
 
 	o->asking = false;
+	o->released &= a != PG_LOST;
 	if (a == PG_FAILED)
 		log_warn("outbox: kep.outbox_take: %s", words);
 	o->more |= n == o->wanted;
@@ -125,6 +125,28 @@ static void on_taken(void *arg, enum pg_answer a, const struct pg_rows *rows, co
 		take(o);
 }
 
+static void on_released(void *arg, enum pg_answer a, const struct pg_rows *rows, const char *sqlstate, const char *words)
+{
+	struct outbox *o = arg;
+
+	o->asking = false;
+	o->released = a == PG_DONE;
+	if (o->released)
+		take(o);
+	else if (a == PG_FAILED)
+		log_warn("outbox: kep.outbox_release: %s", words);
+}
+
+/* Leases of a process that died, or of a take whose answer was lost, end now. */
+static void release(struct outbox *o)
+{
+	struct pg_params v = { .n = 0 };
+
+	o->asking = true;
+	pg_text(&v, span_str(conf_hostname(o->d->conf)));
+	pg_ask(o->d->pg, "SELECT kep.outbox_release($1::text)", &v, true, on_released, o);
+}
+
 static void take(struct outbox *o)
 {
 	struct pg_params v = { .n = 0 };
@@ -132,10 +154,14 @@ static void take(struct outbox *o)
 
 	if (o->asking || o->stopped || o->n >= JOBS_MAX || !o->d->schema)
 		return;
+	if (!o->released && o->n == 0) {
+		release(o);
+		return;
+	}
 	o->wanted = JOBS_MAX - o->n;
 	snprintf(n, sizeof n, "%zu", o->wanted);
 	snprintf(lease, sizeof lease, "%lld microseconds", (long long)o->d->conf->outbox_lease);
-	pg_text(&v, span_str(o->owner));
+	pg_text(&v, span_str(conf_hostname(o->d->conf)));
 	pg_text(&v, span_str(n));
 	pg_text(&v, span_str(lease));
 	o->asking = true;
@@ -327,7 +353,6 @@ struct outbox *outbox_new(struct daemon *d)
 	                                .connections = INJECT_MAX, .timeout = d->conf->mail_timeout, .idle = IDLE };
 
 	o->d = d;
-	o->owner = mem_printf("%s/%ld", conf_hostname(d->conf), (long)getpid());
 	o->inject = smtp_new(d->base, &options, &error);
 	if (!o->inject)
 		log_fatal("%s", buf_str(&error));
@@ -355,6 +380,5 @@ void outbox_free(struct outbox *o)
 	while (o->jobs)
 		job_free(o->jobs);
 	event_free(o->poll);
-	free(o->owner);
 	free(o);
 }

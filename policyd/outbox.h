@@ -4,7 +4,8 @@
  * sealed (signer.h), stored as fixed octets, injected through conf inject_socket
  * (smtp.h), marked sent with the queue id of the reply.  What fails comes back
  * after a pause that doubles up to an hour.  A crash can send a receipt twice,
- * with the same octets, never zero times.  No receipt begets a receipt.
+ * with the same octets, never zero times; what this host held when it died is due
+ * at once when it starts again.  No receipt begets a receipt.
  */
 #ifndef KEP_OUTBOX_H
 #define KEP_OUTBOX_H

@@ -143,6 +143,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION kep.outbox_take(text, int, interval) IS 'take up to n due receipts for a time; nobody else gets them until then';
 
+CREATE FUNCTION kep.outbox_release(owner text) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	n int;
+BEGIN
+	UPDATE kep.outbox AS o SET due_at = clock_timestamp()
+	 WHERE o.sent_at IS NULL AND o.owner = outbox_release.owner AND o.due_at > clock_timestamp();
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END $$;
+COMMENT ON FUNCTION kep.outbox_release(text) IS 'a host starts: what it had taken or put off before is due again';
+
 CREATE FUNCTION kep.outbox_store(evidence_id uuid, recipient text, mail bytea) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
@@ -184,7 +198,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION kep.receipt_for(uuid, text) IS 'is this a receipt of ours for this recipient?';
 
-GRANT EXECUTE ON FUNCTION kep.outbox_take(text, int, interval), kep.outbox_store(uuid, text, bytea), kep.outbox_sent(uuid, text, text),
+GRANT EXECUTE ON FUNCTION kep.outbox_take(text, int, interval), kep.outbox_release(text), kep.outbox_store(uuid, text, bytea), kep.outbox_sent(uuid, text, text),
 	kep.outbox_failed(uuid, text, text, interval), kep.receipt_for(uuid, text) TO kep_policyd;
 
 INSERT INTO kep.migration (number, name) VALUES (5, 'evidence');

@@ -21,6 +21,9 @@ SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'un
 SELECT kep.outbox_failed(tap.id(1), 'ayse@hs01.kep.test', 'no route', '-1 s');
 SELECT is((SELECT (convert_from(mail, 'UTF8'), attempts)::text FROM kep.outbox_take('mx1', 10, '-1 s')), '(first,2)', 'then it comes again, octet for octet');
 SELECT results_eq($$ SELECT attempts FROM kep.outbox_take('mx2', 10, '2 minutes') $$, $$ VALUES (3) $$, 'and when a lease ran out, to anyone');
+SELECT is(kep.outbox_release('mx1'), 0, 'a host gives back what is its own, and nothing else');
+SELECT is(kep.outbox_release('mx2'), 1, 'what a host held when it died');
+SELECT results_eq($$ SELECT attempts FROM kep.outbox_take('mx2', 10, '2 minutes') $$, $$ VALUES (4) $$, 'is due when it starts again');
 
 SELECT kep.outbox_sent(tap.id(1), 'ayse@hs01.kep.test', 'S1'), kep.outbox_sent(tap.id(1), 'ayse@hs01.kep.test', 'S2');
 SELECT is((SELECT (queue_id, error, due_at, size)::text FROM kep.receipts), '(S1,,,5)', 'sent, once');
