@@ -171,6 +171,11 @@ static void add_to_relay(struct shipment *s, struct leg *l)
 	buf_release(&params);
 }
 
+static bool to_provider(const struct leg *l)
+{
+	return l->to && !l->to->ours && !l->answered && !l->shipped;
+}
+
 /* One transaction for all legs that go where the first one goes. */
 static void relay_from(struct passage *p, size_t first)
 {
@@ -184,7 +189,7 @@ static void relay_from(struct passage *p, size_t first)
 	for (size_t i = first; i < p->n; i++) {
 		struct leg *l = &p->legs[i];
 
-		if (!l->shipped && l->to && !l->to->ours && !l->answered && strcmp(l->to->relay, to->relay) == 0) {
+		if (to_provider(l) && l->to->relay && strcmp(l->to->relay, to->relay) == 0) {
 			l->shipped = true;
 			add_to_relay(s, l);
 		}
@@ -199,7 +204,7 @@ static void relay_to_providers(struct passage *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct leg *l = &p->legs[i];
 
-		if (l->shipped || !l->to || l->to->ours || l->answered)
+		if (!to_provider(l))
 			continue;
 		if (l->to->relay) {
 			relay_from(p, i);
