@@ -5,3 +5,4 @@ TESTS += tests/golden/run
 endif
 # kep-policyd with a private PostgreSQL.
 EXTRA_DIST += tests/golden/house.py tests/golden/policy.py tests/golden/policy tests/golden/ask.py tests/golden/ask
+EXTRA_DIST += tests/golden/lmtp.py tests/golden/lmtp
