@@ -41,8 +41,7 @@ class Session(socketserver.StreamRequestHandler):
                 self.server.sink.mails.append(Taken(sender, recipients, b"".join(lines)))
                 for _ in recipients:
                     self.say("250 2.0.0 taken")
-            elif verb == "QUIT":
-                self.say("221 2.0.0 bye")
+            elif verb == "QUIT":        # who says so may be gone already
                 return
             else:
                 self.say("250 2.0.0 ok")

@@ -52,6 +52,17 @@ def test_unknown_account_there(both):
         f"'{answer.queue_id}' AND e.action = 'failed'") == "1", 30, 0.2)
 
 
+def test_mailbox_full_there(both):
+    """Taken there and then not delivered: their bounce finds its way back to us as a report."""
+    here, there = both
+    a, b = People(here).new(), People(there).new("dolu", quota=1000)
+    answer = here.send(a, [b], body="x" * 70 + "\r\n" + 20 * ("y" * 70 + "\r\n"))
+    assert answer.ok, answer.words()
+    until("relayed and failed", lambda: sorted(r[0] for r in here.postgres.sql(
+        "SELECT e.action FROM kep.relay_events e JOIN kep.messages m USING (kep_id) WHERE m.queue_id = "
+        f"'{answer.queue_id}'")) == ["failed", "relayed"], 30, 0.2)
+
+
 def provider_mail(house, to, cert):
     sender = f"biri@{house.other}"
     house.pki.signer(sender)

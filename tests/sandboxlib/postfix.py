@@ -213,6 +213,12 @@ class Postfix:
         """What waits: one dictionary a message, as postqueue -j says."""
         return [json.loads(line) for line in run(program("postqueue"), "-c", self.config, "-j").splitlines() if line]
 
+    def forget(self, address):
+        """Take messages for a recipient out of the queue."""
+        for message in self.queue():
+            if any(r["address"] == address for r in message["recipients"]):
+                run(program("postsuper"), "-c", self.config, "-d", message["queue_id"])
+
     def drained(self, seconds=30):
         """Wait until the queue is empty, pushing it along."""
         def empty():
