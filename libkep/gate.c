@@ -42,7 +42,7 @@ struct gate {
 	enum reason        stream, signature;   /* the first of each */
 	struct letterhead  head;
 	struct mime       *mime;
-	struct canon      *canon;
+	struct canon      *canon;       /* NULL: no fingerprint is wanted */
 	size_t             size;        /* octets pushed */
 
 	struct cut         cut;
@@ -81,7 +81,8 @@ static void feed(struct gate *g, struct span octets)
 /* A field of the message's own header, however it came. */
 static void take_field(struct gate *g, struct span name, struct span value)
 {
-	canon_field(g->canon, name, value);
+	if (g->canon)
+		canon_field(g->canon, name, value);
 	letterhead_field(&g->head, name, value, g->recipients);
 }
 
@@ -152,7 +153,7 @@ void gate_push(struct gate *g, struct span octets)
 {
 	feed(g, octets);
 	cut_header(g, &octets);
-	if (octets.n > 0)
+	if (octets.n > 0 && g->canon)
 		canon_body(g->canon, octets);
 }
 
@@ -363,10 +364,17 @@ void gate_free(struct gate *g)
 	free(g);
 }
 
+void gate_without_fingerprint(struct gate *g)
+{
+	canon_free(g->canon);
+	g->canon = NULL;
+}
+
 void gate_restart(struct gate *g)
 {
 	mime_restart(g->mime);
-	canon_restart(g->canon);
+	if (g->canon)
+		canon_restart(g->canon);
 	letterhead_clear(&g->head);
 	g->stream = g->signature = REASON_ACCEPTED;
 	g->size = 0;
@@ -396,7 +404,8 @@ static void report(struct gate *g, struct verdict *v)
 	g->head.to = (struct addr_list){ NULL, 0, 0 };
 	memcpy(v->message_id, g->head.message_id, sizeof(v->message_id));
 	note(&v->why, g->head.why);
-	canon_finish(g->canon, &v->fingerprint);
+	if (g->canon)
+		canon_finish(g->canon, &v->fingerprint);
 }
 
 void gate_finish(struct gate *g, const struct trust *trust, usec at, struct verdict *v)

@@ -30,6 +30,9 @@ struct gate;
 struct gate *gate_new(const struct conf *conf);
 void gate_free(struct gate *g);
 void gate_restart(struct gate *g);
+/* From the next message on only the verdict is wanted: no octet is digested for
+ * the fingerprint, which stays all zero. */
+void gate_without_fingerprint(struct gate *g);
 /* Raw octets of the message: header, blank line, body, CRLF line ends. */
 void gate_push(struct gate *g, struct span octets);
 /* The same for one header field as a milter hears it: line ends inside value

@@ -1,13 +1,17 @@
 # make bench: ratios measured in one run; built only then.
-EXTRA_PROGRAMS += tests/bench/hashmilter tests/bench/smtpload
+EXTRA_PROGRAMS += tests/bench/hashmilter tests/bench/smtpload tests/bench/verify
 tests_bench_hashmilter_SOURCES = tests/bench/hashmilter.c
 tests_bench_hashmilter_CFLAGS = $(AM_CFLAGS) $(MILTER_CFLAGS)
 tests_bench_hashmilter_LDADD = $(MILTER_LIBS) $(CRYPTO_LIBS)
 tests_bench_smtpload_SOURCES = tests/bench/smtpload.c
 tests_bench_smtpload_LDADD = $(KEP_LIBS)
+tests_bench_verify_SOURCES = tests/bench/verify.c tests/unit/pki.h
+tests_bench_verify_CFLAGS = $(AM_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
+tests_bench_verify_LDADD = $(KEP_LIBS)
 CLEANFILES += $(EXTRA_PROGRAMS)
 
-bench: all $(EXTRA_PROGRAMS)
+bench: all tests/bench/hashmilter tests/bench/smtpload tests/bench/verify
+	tests/bench/verify
 	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/bench
 .PHONY: bench
 EXTRA_DIST += tests/bench/bench tests/bench/policy
