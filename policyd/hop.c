@@ -15,7 +15,7 @@
 #define INPUT_MAX         ((size_t)256 << 10)
 #define PEERS_MAX         200
 #define ANSWER_SECONDS    590           /* Postfix's lmtp_data_done_timeout is 600 */
-#define MAILBOX_MAX       40            /* connections to the mailbox server */
+#define MAILBOX_MAX       60            /* connections to the mailbox server */
 #define INJECT_MAX        2             /* of the eight that kepinject serves; the outbox has the others */
 #define IDLE              ((usec)10 * 1000000)
 

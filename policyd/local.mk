@@ -28,7 +28,7 @@ noinst_LIBRARIES += policyd/libhop.a
 policyd_libhop_a_SOURCES = \
 	policyd/reply.c policyd/reply.h policyd/dots.c policyd/dots.h policyd/command.c policyd/command.h \
 	policyd/lmtp.c policyd/lmtp.h policyd/spool.c policyd/spool.h policyd/dsn.c policyd/dsn.h \
-	policyd/endpoint.c policyd/endpoint.h policyd/smtp.c policyd/smtp.h policyd/signer.c \
+	policyd/endpoint.c policyd/endpoint.h policyd/smtp.c policyd/smtp.h policyd/smtp_connection.c policyd/smtp_connection.h policyd/signer.c \
 	policyd/signer.h policyd/record.c policyd/record.h policyd/outbox.c policyd/outbox.h \
 	policyd/passage.c policyd/passage.h policyd/leg.h policyd/passage_message.c policyd/passage_deliver.c \
 	policyd/passage_receipt.c policyd/passage_report.c policyd/shipment.c policyd/shipment.h policyd/hop.c policyd/hop.h

@@ -1,9 +1,7 @@
 /* Delivery reports about what we relayed or sent as a receipt: recorded, never
  * delivered.  Return addresses are relay+KEPID.INDEX and receipt+EVIDENCEID. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "libkep/log.h"
 #include "libkep/mem.h"
@@ -139,7 +137,7 @@ static bool read_report(struct dsn *d, const struct spool *spool)
 	size_t n = spool_size(spool) < DSN_MESSAGE_MAX ? (size_t)spool_size(spool) : DSN_MESSAGE_MAX;
 	struct buf part = BUF_INIT;
 	char *octets = mem_new(n + 1);
-	bool good = pread(spool_fd(spool), octets, n, 0) == (ssize_t)n && dsn_find(span_of(octets, n), &part) && dsn_read(d, buf_span(&part));
+	bool good = spool_read(spool, octets, n) && dsn_find(span_of(octets, n), &part) && dsn_read(d, buf_span(&part));
 
 	free(octets);
 	buf_release(&part);

@@ -85,6 +85,7 @@ void shipment_send(struct shipment *s, struct smtp *to)
 	s->mail.eightbit = p->envelope->eightbit;
 	s->mail.utf8 = p->envelope->utf8;
 	s->mail.fd = spool_fd(p->spool);
+	s->mail.content = spool_memory(p->spool);
 	s->mail.size = spool_size(p->spool);
 	s->mail.done = on_done;
 	s->mail.arg = s;

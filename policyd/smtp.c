@@ -1,64 +1,14 @@
-#include "policyd/smtp.h"
+#include "policyd/smtp_connection.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "libkep/log.h"
 #include "libkep/mem.h"
-#include "policyd/dots.h"
-#include "policyd/endpoint.h"
-
-#define BLOCK    ((size_t)64 << 10)     /* octets of content read at a time */
-#define OUT_LOW  ((size_t)64 << 10)     /* more content is read when less waits to be written */
-#define OUT_HIGH ((size_t)256 << 10)
-
-enum phase { GREETING, HELLO, ENVELOPE, CONTENT, DOT, IDLE };
-
-struct capabilities {
-	bool pipelining, eightbit, utf8, dsn, size;
-};
-
-struct connection {
-	struct smtp        *smtp;
-	struct connection  *next;
-	struct bufferevent *bev;
-	struct event       *timer;
-	enum phase          phase;
-	struct capabilities offers;
-	struct reply        reply;      /* being read */
-	bool                dirty;      /* a transaction was left open: RSET first */
-	bool                spent;      /* not to be used for another mail */
-	bool                used;       /* a mail went over it before this one */
-	bool                gone;       /* closed; freed by the next sweep() */
-
-	struct smtp_mail   *mail;       /* NULL: none */
-	size_t              sent;       /* commands of the envelope written */
-	size_t              heard;      /* replies to them read */
-	size_t              accepted;   /* recipients the server took */
-	size_t              answered;   /* in LMTP: recipients looked at for replies behind the dot */
-	uint64_t            offset;     /* of the content */
-	struct dots         dots;
-};
-
-struct smtp {
-	struct smtp_options o;
-	struct endpoint     to;
-	struct event_base  *base;
-	struct event       *kick;
-	struct connection  *connections;
-	size_t              n;
-	struct smtp_mail   *first, **last;      /* waiting */
-};
-
-static void next_mail(struct connection *c);
 
 /* ---- fates ---- */
 
-static void settle(struct smtp_recipient *r, enum smtp_fate fate, int code, struct span text)
+void smtp_settle(struct smtp_recipient *r, enum smtp_fate fate, int code, struct span text)
 {
 	r->fate = fate;
 	reply_clear(&r->reply);
@@ -66,11 +16,11 @@ static void settle(struct smtp_recipient *r, enum smtp_fate fate, int code, stru
 	buf_add(&r->reply.text, text);
 }
 
-static void settle_open(struct smtp_mail *m, enum smtp_fate fate, int code, struct span text)
+void smtp_settle_open(struct smtp_mail *m, enum smtp_fate fate, int code, struct span text)
 {
 	for (size_t i = 0; i < m->n; i++)
 		if (m->recipients[i].fate == SMTP_OPEN)
-			settle(&m->recipients[i], fate, code, text);
+			smtp_settle(&m->recipients[i], fate, code, text);
 }
 
 void smtp_mail_release(struct smtp_mail *m)
@@ -82,449 +32,35 @@ void smtp_mail_release(struct smtp_mail *m)
 	m->n = 0;
 }
 
-/* ---- connections ---- */
+/* ---- mails that wait ---- */
 
-static void touch(struct connection *c, usec wait)
+void smtp_wait_first(struct smtp *s, struct smtp_mail *m)
 {
-	struct timeval tv = { wait / 1000000, wait % 1000000 };
-
-	event_add(c->timer, &tv);
-}
-
-/* Nothing more is heard from it; it is freed outside of its own callbacks. */
-static void drop(struct connection *c)
-{
-	c->gone = true;
-	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
-	event_del(c->timer);
-	event_active(c->smtp->kick, 0, 0);
-}
-
-static void done(struct connection *c)
-{
-	struct smtp_mail *m = c->mail;
-
-	c->mail = NULL;
-	m->done(m, m->arg);
-}
-
-/* First in the queue again, for a fresh connection. */
-static void put_back(struct connection *c)
-{
-	struct smtp *s = c->smtp;
-
-	c->mail->again = true;
-	c->mail->next = s->first;
+	m->next = s->first;
 	if (!s->first)
-		s->last = &c->mail->next;
-	s->first = c->mail;
-	c->mail = NULL;
+		s->last = &m->next;
+	s->first = m;
 }
 
-/* The connection goes; what is still open gets its fate. */
-static void fail(struct connection *c, const char *words, const char *why)
+void smtp_wait_last(struct smtp *s, struct smtp_mail *m)
 {
-	struct buf text = BUF_INIT;
-
-	drop(c);
-	if (!c->mail)
-		return;
-	if (c->used && c->phase == ENVELOPE && c->heard == 0 && !c->mail->again) {
-		put_back(c);
-		return;
-	}
-	buf_addf(&text, "%s %s%s%s", c->smtp->to.text, words, *why ? ": " : "", why);
-	settle_open(c->mail, c->phase == DOT ? SMTP_LOST : SMTP_UNREACHABLE, 0, buf_span(&text));
-	buf_release(&text);
-	done(c);
+	m->next = NULL;
+	*s->last = m;
+	s->last = &m->next;
 }
 
-/* The transaction is over; the connection waits for the next mail. */
-static void finish(struct connection *c)
+static struct smtp_mail *take_first(struct smtp *s)
 {
-	c->used = true;
-	c->phase = IDLE;
-	if (c->spent)
-		drop(c);
-	else
-		touch(c, c->smtp->o.idle);
-	event_active(c->smtp->kick, 0, 0);
-	done(c);
+	struct smtp_mail *m = s->first;
+
+	s->first = m->next;
+	if (!s->first)
+		s->last = &s->first;
+	m->next = NULL;
+	return m;
 }
 
-/* ---- the envelope: RSET if need be, MAIL, RCPT ..., DATA ---- */
-
-static void write_params(struct buf *b, const struct connection *c, struct span params)
-{
-	if (c->offers.dsn && params.n) {
-		buf_addc(b, ' ');
-		buf_add(b, params);
-	}
-}
-
-static void write_mail(struct buf *b, const struct connection *c)
-{
-	const struct smtp_mail *m = c->mail;
-
-	buf_adds(b, "MAIL FROM:<");
-	buf_add(b, m->sender);
-	buf_addc(b, '>');
-	if (c->offers.size)
-		buf_addf(b, " SIZE=%llu", (unsigned long long)(m->fd < 0 ? m->content.n : m->size));
-	if (c->offers.eightbit && m->eightbit)
-		buf_adds(b, " BODY=8BITMIME");
-	if (c->offers.utf8 && m->utf8)
-		buf_adds(b, " SMTPUTF8");
-	write_params(b, c, m->params);
-}
-
-static void write_rcpt(struct buf *b, const struct connection *c, const struct smtp_recipient *r)
-{
-	buf_adds(b, "RCPT TO:<");
-	buf_add(b, r->path);
-	buf_addc(b, '>');
-	write_params(b, c, r->params);
-}
-
-static size_t commands(const struct connection *c)
-{
-	return c->dirty + 1 + c->mail->n + 1;
-}
-
-/* Command number k without the RSET: 0 is MAIL, n + 1 is DATA. */
-static void write_command(struct buf *b, const struct connection *c, size_t k)
-{
-	if (c->dirty && k == 0)
-		buf_adds(b, "RSET");
-	else if (k - c->dirty == 0)
-		write_mail(b, c);
-	else if (k - c->dirty <= c->mail->n)
-		write_rcpt(b, c, &c->mail->recipients[k - c->dirty - 1]);
-	else
-		buf_adds(b, "DATA");
-	buf_adds(b, "\r\n");
-}
-
-/* All at once when the server pipelines, else the next one. */
-static void send_commands(struct connection *c)
-{
-	struct buf b = BUF_INIT;
-
-	do
-		write_command(&b, c, c->sent++);
-	while (c->offers.pipelining && c->sent < commands(c));
-	bufferevent_write(c->bev, b.p, b.n);
-	buf_release(&b);
-}
-
-/* ---- the content ---- */
-
-/* The next octets, at most BLOCK; n = 0: the end.  false: the file cannot be read. */
-static bool next_block(struct connection *c, char *block, struct span *out)
-{
-	const struct smtp_mail *m = c->mail;
-	uint64_t left = (m->fd < 0 ? m->content.n : m->size) - c->offset;
-	size_t want = left < BLOCK ? (size_t)left : BLOCK;
-	ssize_t n;
-
-	*out = span_of(m->fd < 0 ? m->content.p + c->offset : block, want);
-	c->offset += want;
-	if (m->fd < 0 || want == 0)
-		return true;
-	do
-		n = pread(m->fd, block, want, (off_t)(c->offset - want));
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)want;
-}
-
-static void feed(struct connection *c)
-{
-	struct evbuffer *out = bufferevent_get_output(c->bev);
-	struct buf stuffed = BUF_INIT;
-	char block[BLOCK];
-	struct span octets = SPAN_NONE;
-	bool good = true;
-
-	while (c->phase == CONTENT && evbuffer_get_length(out) < OUT_HIGH && (good = next_block(c, block, &octets))) {
-		buf_clear(&stuffed);
-		if (octets.n) {
-			dots_stuff(&c->dots, octets, &stuffed);
-		} else {
-			dots_end(&c->dots, &stuffed);
-			c->phase = DOT;
-		}
-		evbuffer_add(out, stuffed.p, stuffed.n);
-	}
-	buf_release(&stuffed);
-	touch(c, c->smtp->o.timeout);
-	if (!good)
-		fail(c, "was not given all of the message", strerror(errno));
-}
-
-static void begin_content(struct connection *c)
-{
-	c->phase = CONTENT;
-	c->offset = 0;
-	c->answered = 0;
-	c->dots = (struct dots){ 0 };
-	feed(c);
-}
-
-/* ---- replies ---- */
-
-static struct span text_of(const struct connection *c)
-{
-	return buf_span(&c->reply.text);
-}
-
-static void hear_hello(struct connection *c)
-{
-	struct span rest = text_of(c), line, word;
-
-	c->offers = (struct capabilities){ 0 };
-	span_cut(&rest, '\n');
-	while (rest.n) {
-		line = span_cut(&rest, '\n');
-		word = span_cut(&line, ' ');
-		c->offers.pipelining |= span_caseeq(word, SPAN("PIPELINING"));
-		c->offers.eightbit |= span_caseeq(word, SPAN("8BITMIME"));
-		c->offers.utf8 |= span_caseeq(word, SPAN("SMTPUTF8"));
-		c->offers.dsn |= span_caseeq(word, SPAN("DSN"));
-		c->offers.size |= span_caseeq(word, SPAN("SIZE"));
-	}
-	next_mail(c);
-}
-
-static void hear_greeting(struct connection *c)
-{
-	struct evbuffer *out = bufferevent_get_output(c->bev);
-
-	if (reply_class(&c->reply) != 2) {
-		fail(c, "refuses", buf_str(&c->reply.text));
-	} else if (c->phase == HELLO) {
-		hear_hello(c);
-	} else {
-		evbuffer_add_printf(out, "%s %s\r\n", c->smtp->o.lmtp ? "LHLO" : "EHLO", c->smtp->o.hello);
-		c->phase = HELLO;
-	}
-}
-
-static void hear_rcpt(struct connection *c, struct smtp_recipient *r)
-{
-	if (r->fate != SMTP_OPEN)
-		return;         /* MAIL was refused already */
-	if (reply_class(&c->reply) == 2)
-		c->accepted++;
-	else
-		settle(r, SMTP_REPLIED, c->reply.code, text_of(c));
-}
-
-static void hear_data(struct connection *c)
-{
-	bool go = c->reply.code == 354;
-
-	if (go && c->accepted) {
-		begin_content(c);
-		return;
-	}
-	c->spent |= go || reply_class(&c->reply) < 4;   /* it waits for content there is none for */
-	c->dirty = true;
-	settle_open(c->mail, c->spent ? SMTP_UNREACHABLE : SMTP_REPLIED, c->reply.code, text_of(c));
-	finish(c);
-}
-
-static bool any_open(const struct smtp_mail *m)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (m->recipients[i].fate == SMTP_OPEN)
-			return true;
-	return false;
-}
-
-static void hear_envelope(struct connection *c)
-{
-	struct smtp_mail *m = c->mail;
-	size_t k = c->heard++;
-
-	if (c->dirty && k == 0 && reply_class(&c->reply) != 2) {
-		fail(c, "refuses RSET", buf_str(&c->reply.text));
-		return;
-	}
-	if (k == m->n + 1 + c->dirty) {
-		hear_data(c);
-		return;
-	}
-	if (k == c->dirty && reply_class(&c->reply) != 2)
-		settle_open(m, SMTP_REPLIED, c->reply.code, text_of(c));
-	else if (k > c->dirty)
-		hear_rcpt(c, &m->recipients[k - c->dirty - 1]);
-	if (c->offers.pipelining)
-		return;         /* DATA is on its way already, and has its reply */
-	if (any_open(m)) {
-		send_commands(c);
-	} else {
-		c->dirty = true;
-		finish(c);
-	}
-}
-
-/* The first recipient not before `from` that waits for a reply; n: none. */
-static size_t next_open(const struct smtp_mail *m, size_t from)
-{
-	while (from < m->n && m->recipients[from].fate != SMTP_OPEN)
-		from++;
-	return from;
-}
-
-static void hear_dot(struct connection *c)
-{
-	struct smtp_mail *m = c->mail;
-
-	if (c->smtp->o.lmtp) {
-		c->answered = next_open(m, c->answered);
-		settle(&m->recipients[c->answered], SMTP_REPLIED, c->reply.code, text_of(c));
-		c->answered = next_open(m, c->answered);
-	} else {
-		settle_open(m, SMTP_REPLIED, c->reply.code, text_of(c));
-		c->answered = m->n;
-	}
-	if (c->answered == m->n) {
-		c->dirty = false;
-		finish(c);
-	}
-}
-
-static void hear(struct connection *c)
-{
-	touch(c, c->smtp->o.timeout);
-	c->spent |= c->reply.code == 421;
-	switch (c->phase) {
-	case GREETING:
-	case HELLO:
-		hear_greeting(c);
-		break;
-	case ENVELOPE:
-		hear_envelope(c);
-		break;
-	case DOT:
-		hear_dot(c);
-		break;
-	case CONTENT:
-	case IDLE:
-		break;
-	}
-}
-
-/* Go on reading a reply from the input.  REPLY_MORE: wait for more. */
-static enum reply_step take_reply(struct connection *c)
-{
-	struct evbuffer *in = bufferevent_get_input(c->bev);
-	enum reply_step step = REPLY_MORE;
-	size_t n, used = 1;
-
-	while (step == REPLY_MORE && used && (n = evbuffer_get_length(in)) > 0) {
-		struct span rest;
-
-		n = n < 2 * REPLY_LINE_MAX ? n : 2 * REPLY_LINE_MAX;
-		rest = span_of((const char *)evbuffer_pullup(in, (ev_ssize_t)n), n);
-		step = reply_push(&c->reply, &rest);
-		used = n - rest.n;
-		evbuffer_drain(in, used);
-	}
-	return step;
-}
-
-static void on_read(struct bufferevent *bev, void *arg)
-{
-	struct connection *c = arg;
-	enum reply_step step;
-
-	if (c->phase == IDLE) {
-		drop(c);        /* it has nothing to say to us now but farewell */
-		return;
-	}
-	while (!c->gone && c->phase != CONTENT && c->phase != IDLE && (step = take_reply(c)) != REPLY_MORE) {
-		if (step == REPLY_DONE)
-			hear(c);
-		else
-			fail(c, c->smtp->o.lmtp ? "does not speak LMTP" : "does not speak SMTP", "");
-		reply_clear(&c->reply);
-	}
-}
-
-static void on_written(struct bufferevent *bev, void *arg)
-{
-	struct connection *c = arg;
-
-	if (c->phase == CONTENT)
-		feed(c);
-	if (!c->gone && c->phase == DOT)
-		on_read(bev, c);        /* what came early was left in the input */
-}
-
-static void on_event(struct bufferevent *bev, short what, void *arg)
-{
-	struct connection *c = arg;
-
-	if (c->gone)
-		return;
-	if (what & BEV_EVENT_EOF)
-		fail(c, "closed the connection", "");
-	else
-		fail(c, "cannot be reached", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct connection *c = arg;
-
-	if (c->phase != IDLE) {
-		fail(c, "does not answer in time", "");
-		return;
-	}
-	send(bufferevent_getfd(c->bev), "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT);
-	drop(c);
-}
-
-/* ---- the service ---- */
-
-static void next_mail(struct connection *c)
-{
-	c->phase = ENVELOPE;
-	c->sent = c->heard = c->accepted = 0;
-	touch(c, c->smtp->o.timeout);
-	send_commands(c);
-}
-
-static bool open_connection(struct smtp *s, struct smtp_mail *m)
-{
-	int fd = endpoint_connect(&s->to);
-	struct connection *c;
-
-	if (fd < 0)
-		return false;
-	c = mem_new(sizeof *c);
-	c->smtp = s;
-	c->mail = m;
-	c->next = s->connections;
-	s->connections = c;
-	s->n++;
-	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	c->timer = evtimer_new(s->base, on_timer, c);
-	bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
-	bufferevent_setwatermark(c->bev, EV_WRITE, OUT_LOW, 0);
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-	touch(c, s->o.timeout);
-	return true;
-}
-
-static void connection_free(struct connection *c)
-{
-	event_free(c->timer);
-	bufferevent_free(c->bev);
-	reply_release(&c->reply);
-	free(c);
-}
+/* ---- connections ---- */
 
 static void sweep(struct smtp *s)
 {
@@ -550,15 +86,11 @@ static struct connection *idle_connection(struct smtp *s)
 	return c;
 }
 
-static struct smtp_mail *take_first(struct smtp *s)
+static void keep(struct smtp *s, struct connection *c)
 {
-	struct smtp_mail *m = s->first;
-
-	s->first = m->next;
-	if (!s->first)
-		s->last = &s->first;
-	m->next = NULL;
-	return m;
+	c->next = s->connections;
+	s->connections = c;
+	s->n++;
 }
 
 static void unreachable(struct smtp *s, struct smtp_mail *m)
@@ -566,7 +98,7 @@ static void unreachable(struct smtp *s, struct smtp_mail *m)
 	struct buf words = BUF_INIT;
 
 	buf_addf(&words, "%s cannot be reached: %s", s->to.text, strerror(errno));
-	settle_open(m, SMTP_UNREACHABLE, 0, buf_span(&words));
+	smtp_settle_open(m, SMTP_UNREACHABLE, 0, buf_span(&words));
 	buf_release(&words);
 	m->done(m, m->arg);
 }
@@ -580,23 +112,21 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	while (s->first && ((c = idle_connection(s)) || s->n < s->o.connections)) {
 		struct smtp_mail *m = take_first(s);
 
-		if (c) {
-			c->mail = m;
-			next_mail(c);
-		} else if (!open_connection(s, m)) {
+		if (c)
+			connection_give(c, m);
+		else if ((c = connection_new(s, m)))
+			keep(s, c);
+		else
 			unreachable(s, m);
-		}
 	}
 }
 
 void smtp_send(struct smtp *s, struct smtp_mail *m)
 {
 	for (size_t i = 0; i < m->n; i++)
-		settle(&m->recipients[i], SMTP_OPEN, 0, SPAN_NONE);
-	m->next = NULL;
+		smtp_settle(&m->recipients[i], SMTP_OPEN, 0, SPAN_NONE);
 	m->again = false;
-	*s->last = m;
-	s->last = &m->next;
+	smtp_wait_last(s, m);
 	event_active(s->kick, 0, 0);
 }
 

@@ -9,17 +9,16 @@
 #include "libkep/header.h"
 #include "libkep/mem.h"
 
-#define BLOCK ((size_t)64 << 10)        /* octets gathered before a write */
-
 struct spool {
-	int               fd;
+	const char       *dir;
+	int               fd;           /* -1: all of it is in block */
 	int               error;
 	enum spool_state  state;
 	size_t            header_limit;
 	bool              in_body;
 	bool              malformed;    /* the top header block is no header */
 	struct buf        header;       /* without the blank line behind it */
-	struct buf        block;        /* not written yet */
+	struct buf        block;        /* what is not in the file (yet) */
 	uint64_t          size;
 	struct canon     *canon;
 	struct fingerprint fingerprint;
@@ -53,9 +52,8 @@ struct spool *spool_new(const char *dir, size_t header_limit)
 
 	s->header_limit = header_limit;
 	s->canon = canon_new();
-	s->fd = nameless_file(dir);
-	if (s->fd < 0)
-		fail(s, SPOOL_NO_ROOM);
+	s->dir = dir;
+	s->fd = -1;
 	return s;
 }
 
@@ -77,6 +75,8 @@ static void write_block(struct spool *s)
 {
 	size_t done = 0;
 
+	if (s->fd < 0 && (s->fd = nameless_file(s->dir)) < 0)
+		fail(s, SPOOL_NO_ROOM);
 	while (done < s->block.n && s->state == SPOOL_GOOD) {
 		ssize_t n = write(s->fd, s->block.p + done, s->block.n - done);
 
@@ -91,13 +91,15 @@ static void write_block(struct spool *s)
 static void keep(struct spool *s, struct span octets)
 {
 	while (octets.n && s->state == SPOOL_GOOD) {
-		size_t room = BLOCK - s->block.n, n = octets.n < room ? octets.n : room;
+		size_t room = SPOOL_MEMORY - s->block.n, n = octets.n < room ? octets.n : room;
 
+		if (room == 0) {
+			write_block(s);
+			continue;
+		}
 		buf_add(&s->block, span_of(octets.p, n));
 		octets = span_of(octets.p + n, octets.n - n);
 		s->size += n;
-		if (s->block.n == BLOCK)
-			write_block(s);
 	}
 }
 
@@ -162,7 +164,8 @@ enum spool_state spool_finish(struct spool *s)
 		fail(s, SPOOL_HEADER_SIZE);
 	if (s->state == SPOOL_GOOD && !s->in_body)
 		digest_header(s);
-	write_block(s);
+	if (s->fd >= 0)
+		write_block(s);
 	if (s->state == SPOOL_GOOD)
 		canon_finish(s->canon, &s->fingerprint);
 	return s->state;
@@ -171,6 +174,27 @@ enum spool_state spool_finish(struct spool *s)
 int spool_fd(const struct spool *s)
 {
 	return s->fd;
+}
+
+struct span spool_memory(const struct spool *s)
+{
+	return s->fd < 0 ? buf_span(&s->block) : SPAN_NONE;
+}
+
+bool spool_read(const struct spool *s, char *out, size_t n)
+{
+	if (s->fd < 0) {
+		memcpy(out, buf_str(&s->block), n);
+		return true;
+	}
+	for (size_t at = 0; at < n; ) {
+		ssize_t got = pread(s->fd, out + at, n - at, (off_t)at);
+
+		if (got == 0 || (got < 0 && errno != EINTR))
+			return false;
+		at += got > 0 ? (size_t)got : 0;
+	}
+	return true;
 }
 
 uint64_t spool_size(const struct spool *s)
