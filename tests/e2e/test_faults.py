@@ -1,5 +1,6 @@
 """Something is down: the sender hears 451, nothing is lost, nothing is told twice."""
 import json
+import shutil
 import signal
 import urllib.request
 
@@ -167,6 +168,33 @@ def test_policyd_down(house, pair):
         house.daemons.policyd.start()
         house.daemons.ready("policyd")
     exactly(house, a, b, takes(house, a, b))
+
+
+def test_suspended_transport_wakes_up(house, pair):
+    """Postfix gave the hop up for an hour; kep-policyd flushes the queue when it starts (conf postqueue)."""
+    a, b = pair
+    policyd, postfix = house.daemons.policyd, house.postfix
+    times = ("minimal_backoff_time", "maximal_backoff_time", "queue_run_delay")
+    usual = {name: postfix.get(name) for name in times}
+    postfix.set(*(f"{name}=1h" for name in times))
+    try:
+        answer = sent_without_mailbox(house, a, b)
+        policyd.stop()
+        open_mailbox(house)
+        postfix.flush()
+        until("the hop is given up", lambda: postfix.log(f"{answer.queue_id}.*No such file|{answer.queue_id}.*refused"), 20, 0.2)
+        flush = ["-o", "user=", "-o", f"postqueue={shutil.which('postqueue', path='/usr/sbin:/usr/bin')} -c {postfix.config} -f"]
+        usual_command = policyd.command
+        policyd.command = lambda: usual_command() + flush       # as root: only root may name another instance
+        try:
+            policyd.start()
+        finally:
+            policyd.command = usual_command
+        house.wait_evidence(answer.queue_id, ["A.1", "D.1"], 20)
+    finally:
+        postfix.set(*(f"{name}={value}" for name, value in usual.items()))
+        house.daemons.restart("policyd")
+    exactly(house, a, b, answer)
 
 
 @pytest.mark.parametrize("folder", ["milter", "policyd"])

@@ -64,6 +64,7 @@ user =
 log_target = stderr
 provider_name = HS01
 receipt_from = kep@hs01.kep.test
+postqueue =
 track_domain = evt.hs01.kep.test
 policy_socket = unix:{dir}/policy.sock
 policy_socket_group =

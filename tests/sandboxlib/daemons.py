@@ -40,6 +40,7 @@ seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
 message_size_limit = 30M
 outbox_retry = 2s
+postqueue =
 """
 
 
