@@ -57,7 +57,7 @@ static void check_key(struct doctor *d)
 static void check_trust(struct doctor *d)
 {
 	struct buf error = BUF_INIT;
-	struct trust *t = trust_load(d->conf->trust_anchors, &error);
+	struct trust *t = trust_configure(d->conf, &error);
 
 	if (t)
 		findings_add(&d->findings, FINDING_OK, "trust_anchors", NULL, "%zu trust anchors in %s", trust_count(t), d->conf->trust_anchors);

@@ -27,16 +27,6 @@ static void *made(void *p)
 	return p;
 }
 
-void signer_release(struct signer *s)
-{
-	free(s->subject);
-	free(s->serial);
-	free(s->issuer);
-	free(s->identity);
-	free(s->digest);
-	memset(s, 0, sizeof *s);
-}
-
 /* Everything that is known while one signature is judged; all borrowed from cms
  * but for certificates and chain. */
 struct judgement {
@@ -254,11 +244,13 @@ static enum reason check_chain(struct judgement *j, const struct trust *trust, u
 
 /* What X509_PURPOSE_SMIME_SIGN lets pass: a certificate that says nothing about
  * its use, or that speaks of mail only in the old Netscape extension. */
-static enum reason check_usage(const struct judgement *j)
+static enum reason check_usage(const struct judgement *j, const struct trust *trust)
 {
 	uint32_t flags = X509_get_extension_flags(j->leaf);
 	uint32_t usage = X509_get_key_usage(j->leaf), extended = X509_get_extended_key_usage(j->leaf);
 
+	if (trust_profile(trust)->kind == PROFILE_PKIX)
+		return REASON_ACCEPTED;
 	if (flags & EXFLAG_XKUSAGE && !(extended & XKU_SMIME))
 		return REASON_SIGNER_USAGE;
 	if (flags & EXFLAG_KUSAGE && !(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
@@ -279,7 +271,7 @@ static enum reason judge(struct judgement *j, struct span der, const char *diges
 	    (why = check_digest_algorithm(j, digest)) != REASON_ACCEPTED ||
 	    (why = find_leaf(j)) != REASON_ACCEPTED ||
 	    (why = check_chain(j, trust, at)) != REASON_ACCEPTED ||
-	    (why = check_usage(j)) != REASON_ACCEPTED)
+	    (why = check_usage(j, trust)) != REASON_ACCEPTED)
 		return why;
 	/* The signature of this one SignerInfo over its attributes, and nothing more:
 	 * CMS_verify() would also set up a digest for every algorithm a stranger cares
@@ -291,73 +283,6 @@ static bool is_message_digest(const struct judgement *j, const unsigned char *va
 {
 	return span_eq(span_of((const char *)ASN1_STRING_get0_data(j->message_digest), (size_t)ASN1_STRING_length(j->message_digest)),
 	               span_of((const char *)value, n)) && n > 0;
-}
-
-static char *name_text(const X509_NAME *name)
-{
-	/* RFC 2253, but letters of every alphabet as UTF-8 instead of escaped. */
-	unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
-	BIO *out = made(BIO_new(BIO_s_mem()));
-	char *text = NULL, *p;
-	long n;
-
-	if (X509_NAME_print_ex(out, name, 0, flags) >= 0 && (n = BIO_get_mem_data(out, &p)) >= 0)
-		text = mem_span(span_of(p, (size_t)n));
-	BIO_free(out);
-	return text && utf8_valid(span_str(text)) ? text : (free(text), mem_str("?"));
-}
-
-/* Check digits of a T.C. identity number. */
-static bool identity_valid(struct span s)
-{
-	int odd = 0, even = 0, sum = 0;
-
-	if (s.n != 11 || s.p[0] == '0')
-		return false;
-	for (size_t i = 0; i < 11; i++) {
-		int digit = s.p[i] - '0';
-
-		if (digit < 0 || digit > 9)
-			return false;
-		if (i < 9)
-			*(i % 2 ? &even : &odd) += digit;
-		if (i < 10)
-			sum += digit;
-	}
-	return s.p[9] - '0' == ((odd * 7 - even) % 10 + 10) % 10 && s.p[10] - '0' == sum % 10;
-}
-
-/* "12345678901" or "TR12345678901" in the subject's only serialNumber. */
-static char *identity(const X509_NAME *subject)
-{
-	int at = X509_NAME_get_index_by_NID(subject, NID_serialNumber, -1);
-	unsigned char *text = NULL;
-	char *found = NULL;
-	struct span s;
-	int n;
-
-	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_serialNumber, at) >= 0)
-		return NULL;
-	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-	if (n < 0)
-		return NULL;
-	s = span_of((const char *)text, (size_t)n);
-	if (span_casestarts(s, SPAN("TR")))
-		s = span_of(s.p + 2, s.n - 2);
-	if (identity_valid(s))
-		found = mem_span(s);
-	OPENSSL_free(text);
-	return found;
-}
-
-static char *serial_text(X509 *x)
-{
-	BIGNUM *n = made(ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL));
-	char *hex = made(BN_bn2hex(n)), *text = mem_str(hex);
-
-	OPENSSL_free(hex);
-	BN_free(n);
-	return text;
 }
 
 static usec signing_time(const CMS_SignerInfo *info)
@@ -383,22 +308,21 @@ static void remember(const struct judgement *j, const struct trust *trust)
 	}
 }
 
-static void describe(const struct judgement *j, const struct trust *trust, struct signer *out)
+/* The person behind a good signature, who must be what the profile demands. */
+static enum reason describe(const struct judgement *j, const struct trust *trust, struct signer *out)
 {
-	unsigned char *der = NULL;
-	int n = i2d_X509(j->leaf, &der);
+	enum reason why = signer_read(out, j->leaf);
 
-	if (n < 0)
-		log_fatal("out of memory");
-	digest_sha256(out->certificate, span_of((const char *)der, (size_t)n));
-	OPENSSL_free(der);
-	out->subject = name_text(X509_get_subject_name(j->leaf));
-	out->issuer = name_text(X509_get_issuer_name(j->leaf));
-	out->serial = serial_text(j->leaf);
-	out->identity = identity(X509_get_subject_name(j->leaf));
-	out->digest = mem_str(j->digest);
-	out->signing_time = signing_time(j->info);
-	remember(j, trust);
+	if (why == REASON_ACCEPTED)
+		why = signer_qualifies(out, j->leaf, trust_profile(trust));
+	if (why == REASON_ACCEPTED) {
+		out->digest = mem_str(j->digest);
+		out->signing_time = signing_time(j->info);
+		remember(j, trust);
+	} else {
+		signer_release(out);
+	}
+	return why;
 }
 
 static void judgement_release(struct judgement *j)
@@ -419,7 +343,7 @@ enum reason cms_verify_detached(struct span der, const char *digest, const unsig
 	if (why == REASON_ACCEPTED && !is_message_digest(&j, value, n))
 		why = REASON_CONTENT_ALTERED;
 	if (why == REASON_ACCEPTED)
-		describe(&j, trust, out);
+		why = describe(&j, trust, out);
 	judgement_release(&j);
 	return why;
 }
@@ -448,7 +372,7 @@ enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec a
 	if (why == REASON_ACCEPTED && !content_fits(&j, inner))
 		why = REASON_CONTENT_ALTERED;
 	if (why == REASON_ACCEPTED)
-		describe(&j, trust, out);
+		why = describe(&j, trust, out);
 	if (why == REASON_ACCEPTED && content)
 		buf_add(content, inner);
 	judgement_release(&j);

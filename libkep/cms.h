@@ -11,19 +11,8 @@
 #include "libkep/clock.h"
 #include "libkep/digest.h"
 #include "libkep/reason.h"
+#include "libkep/signer.h"
 #include "libkep/trust.h"
-
-/* Who signed. */
-struct signer {
-	unsigned char certificate[SHA256_SIZE]; /* SHA-256 of the DER certificate */
-	char *subject;          /* RFC 2253 form in UTF-8, for people */
-	char *serial;           /* serial number of the certificate, hexadecimal */
-	char *issuer;           /* RFC 2253 form */
-	char *identity;         /* eleven digits of the T.C. identity number in the subject's serialNumber, or NULL */
-	char *digest;           /* "sha256" | "sha384" | "sha512" */
-	usec  signing_time;     /* a claim of the signer; 0: none */
-};
-void signer_release(struct signer *s);
 
 /* Verify a detached signature.
  *   der      the decoded smime.p7s, all of it (trailing octets are refused)
@@ -34,7 +23,8 @@ void signer_release(struct signer *s);
  * Checked: ContentInfo is signedData; exactly one SignerInfo; eContentType
  * id-data; no eContent; signed attributes present, contentType and messageDigest
  * once with one value; digest algorithm allowed and the one named; messageDigest
- * equal; signature; chain to the anchors at security level 2; usable for mail. */
+ * equal; signature; chain to the anchors at security level 2; usable for mail; the
+ * person is whom the profile of trust demands (signer.h). */
 enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
                                 const struct trust *trust, usec at, struct signer *out);
 

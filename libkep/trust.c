@@ -31,6 +31,7 @@ struct trust {
 	X509_STORE   *store;
 	size_t        anchors;
 	struct known *known;
+	struct profile profile;
 };
 
 static bool complain(struct buf *error, const char *file, const char *what)
@@ -156,6 +157,7 @@ struct trust *trust_load(const char *path, struct buf *error)
 	struct stat st;
 	bool ok;
 
+	profile_init(&t->profile);
 	t->known = mem_new(sizeof *t->known);
 	pthread_mutex_init(&t->known->lock, NULL);
 	if (!(t->store = X509_STORE_new()))
@@ -170,6 +172,40 @@ struct trust *trust_load(const char *path, struct buf *error)
 		return t;
 	trust_free(t);
 	return NULL;
+}
+
+void trust_demand(struct trust *t, const struct profile *p)
+{
+	t->profile = *p;
+}
+
+const struct profile *trust_profile(const struct trust *t)
+{
+	return &t->profile;
+}
+
+/* Put the key before what is wrong with it. */
+static void blame(struct buf *error, const char *key)
+{
+	char *words = buf_take(error);
+
+	buf_addf(error, "%s: %s", key, words);
+	free(words);
+}
+
+struct trust *trust_configure(const struct conf *conf, struct buf *error)
+{
+	struct profile p;
+	struct trust *t;
+
+	if (!profile_read(&p, conf, error))
+		return NULL;
+	t = trust_load(conf->trust_anchors, error);
+	if (t)
+		trust_demand(t, &p);
+	else
+		blame(error, "trust_anchors");
+	return t;
 }
 
 void trust_free(struct trust *t)

@@ -6,6 +6,7 @@
 #define KEP_TRUST_H
 
 #include "libkep/buf.h"
+#include "libkep/profile.h"
 
 struct trust;
 struct x509_st;
@@ -17,6 +18,13 @@ struct x509_store_st;
  * at all is an error. */
 struct trust *trust_load(const char *path, struct buf *error);
 void trust_free(struct trust *t);
+/* What is demanded of signatures; PROFILE_SMIME until it is said, which must be
+ * before t is shared.  Copied. */
+void trust_demand(struct trust *t, const struct profile *p);
+const struct profile *trust_profile(const struct trust *t);
+/* All that kep.conf says of signatures: the anchors, the profile.  NULL: *error
+ * names the key and how to mend it.  conf must outlive it. */
+struct trust *trust_configure(const struct conf *conf, struct buf *error);
 size_t trust_count(const struct trust *t);
 /* For cms.c: the store, borrowed. */
 struct x509_store_st *trust_store(const struct trust *t);

@@ -38,9 +38,9 @@ static void replace(struct anchors *fresh)
 	end(old);
 }
 
-bool anchors_load(const char *path, struct buf *error)
+bool anchors_load(const struct conf *conf, struct buf *error)
 {
-	struct trust *trust = trust_load(path, error);
+	struct trust *trust = trust_configure(conf, error);
 	struct anchors *fresh;
 
 	if (!trust)

@@ -7,13 +7,14 @@
 #ifndef KEP_MILTER_ANCHORS_H
 #define KEP_MILTER_ANCHORS_H
 
+#include "libkep/conf.h"
 #include "libkep/trust.h"
 
 struct anchors;                 /* one loaded store */
 
-/* Load path and make it the store in use.  false: *error, and the store in use
+/* Load what conf says and make it the store in use.  false: *error, and the store in use
  * stays. */
-bool anchors_load(const char *path, struct buf *error);
+bool anchors_load(const struct conf *conf, struct buf *error);
 /* The store in use; NULL: none was loaded yet. */
 struct anchors *anchors_take(void);
 void anchors_give(struct anchors *a);           /* NULL is fine */

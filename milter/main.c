@@ -118,7 +118,7 @@ static void run(const struct conf *conf)
 	bool good = false;
 	int failed;
 
-	reload_start(conf->trust_anchors);
+	reload_start(conf);
 	failed = pthread_create(&thread, NULL, serve, &good);
 	if (failed)
 		log_fatal("cannot start a thread: %s", strerror(failed));
@@ -130,19 +130,6 @@ static void run(const struct conf *conf)
 	_exit(good ? EX_OK : EX_SOFTWARE);      /* see milter_run() */
 }
 
-static bool anchors_ready(const struct conf *conf, struct buf *error)
-{
-	struct buf why = BUF_INIT;
-	bool ok = anchors_load(conf->trust_anchors, &why);
-
-	if (!ok) {
-		buf_clear(error);
-		buf_addf(error, "trust_anchors: %s", buf_str(&why));
-	}
-	buf_release(&why);
-	return ok;
-}
-
 static int start(const struct conf *conf, const struct options *o, struct buf *error)
 {
 	struct privilege who = { 0 };
@@ -151,8 +138,8 @@ static int start(const struct conf *conf, const struct options *o, struct buf *e
 	reload_prepare();
 	if (conf_open_log(conf, PROGRAM, o->foreground, error) && place_valid(conf, error) && privilege_find(&who, conf, error)) {
 		if (o->check_only)
-			code = anchors_ready(conf, error) ? EX_OK : EX_CONFIG;
-		else if (milter_open(conf, who.uid, error) && privilege_drop(&who, error) && anchors_ready(conf, error))
+			code = anchors_load(conf, error) ? EX_OK : EX_CONFIG;
+		else if (milter_open(conf, who.uid, error) && privilege_drop(&who, error) && anchors_load(conf, error))
 			run(conf);
 	}
 	privilege_release(&who);
@@ -164,7 +151,7 @@ static int judge_files(const struct conf *conf, const struct options *o, struct 
 	struct anchors *anchors;
 	bool all;
 
-	if (!anchors_ready(conf, error))
+	if (!anchors_load(conf, error))
 		return fail(error, EX_CONFIG);
 	anchors = anchors_take();
 	all = offline_judge(conf, anchors_trust(anchors), o->files, o->n_files);

@@ -44,14 +44,14 @@ void reload_prepare(void)
 	sigaction(SIGUSR1, &on, NULL);
 }
 
-static void reload(const char *path)
+static void reload(const struct conf *conf)
 {
 	struct buf error = BUF_INIT;
 	struct anchors *a;
 
-	if (anchors_load(path, &error)) {
+	if (anchors_load(conf, &error)) {
 		a = anchors_take();
-		log_info("trust anchors read again from %s, now %zu", path, trust_count(anchors_trust(a)));
+		log_info("trust anchors read again from %s, now %zu", conf->trust_anchors, trust_count(anchors_trust(a)));
 		anchors_give(a);
 	} else {
 		log_warn("trust anchors not read again, the old ones stay: %s", buf_str(&error));
@@ -59,7 +59,7 @@ static void reload(const char *path)
 	buf_release(&error);
 }
 
-static void *run(void *path)
+static void *run(void *conf)
 {
 	mask(SIG_UNBLOCK, SIGUSR1, SIGUSR1);
 	for (;;) {
@@ -67,15 +67,15 @@ static void *run(void *path)
 			;
 		while (sem_trywait(&wanted) == 0)       /* many signals, one reload */
 			;
-		reload(path);
+		reload(conf);
 	}
 	return NULL;
 }
 
-void reload_start(const char *path)
+void reload_start(const struct conf *conf)
 {
 	pthread_t thread;
-	int failed = pthread_create(&thread, NULL, run, (void *)(uintptr_t)path);
+	int failed = pthread_create(&thread, NULL, run, (void *)(uintptr_t)conf);
 
 	if (failed)
 		log_fatal("cannot start a thread: %s", strerror(failed));

@@ -1,3 +1,5 @@
+#include "libkep/conf.h"
+
 /* reload.h - SIGHUP and SIGUSR1 read the trust anchors again.
  *
  * libmilter waits for SIGHUP in a thread of its own and takes it for "stop".
@@ -13,9 +15,9 @@
 /* Call in the first thread, before any other thread is made: blocks HUP, USR1,
  * TERM and INT here and so in every thread to come. */
 void reload_prepare(void);
-/* Start the thread that reloads `path` (borrowed for good) into anchors.h, and
+/* Start the thread that reloads what conf says (borrowed for good) into anchors.h, and
  * open SIGHUP in this, the first thread. */
-void reload_start(const char *path);
+void reload_start(const struct conf *conf);
 /* Call first in each thread that is made after reload_start(): a new thread has
  * the open SIGHUP of the one that made it. */
 void reload_shield(void);

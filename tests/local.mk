@@ -23,6 +23,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/base64_test \
 	tests/unit/gate_test \
 	tests/unit/corpus_test \
+	tests/unit/signer_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -30,7 +31,7 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
-EXTRA_DIST += tests/pki tests/layers tests/layers_test tests/documented
+EXTRA_DIST += tests/pki tests/pki_signer.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
 TESTS += tests/layers tests/layers_test tests/documented
 endif
@@ -136,3 +137,7 @@ tests_unit_gate_test_LDADD = $(TEST_LIBS)
 tests_unit_corpus_test_SOURCES = tests/unit/corpus_test.c tests/unit/exact.h tests/unit/pki.h
 tests_unit_corpus_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_corpus_test_LDADD = $(TEST_LIBS)
+
+tests_unit_signer_test_SOURCES = tests/unit/signer_test.c tests/unit/pki.h
+tests_unit_signer_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_signer_test_LDADD = $(TEST_LIBS)

@@ -43,6 +43,16 @@ static inline void pki_make(bool samples)
 	free(command);
 }
 
+/* Add what another program of tests/ makes there. */
+static inline void pki_more(const char *program)
+{
+	char *command = mem_printf("python3 '%s/%s' '%s'", KEP_TESTS, program, pki_dir);
+
+	if (system(command) != 0)
+		log_fatal("tests/%s failed", program);
+	free(command);
+}
+
 /* A name below the directory; free it. */
 static inline char *pki_path(const char *name)
 {
