@@ -10,15 +10,12 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "libkep/der.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
+#include "libkep/outline.h"
 
-#define CERTIFICATE_LIMIT 20
-#define ATTRIBUTE_LIMIT   20
-#define CHAIN_DEPTH       6
-#define SECURITY_LEVEL    2     /* 112 bits: RSA of 2048, curves of 224, no SHA-1 */
-#define DER_LIMIT         (64u << 20)
+#define CHAIN_DEPTH    6
+#define SECURITY_LEVEL 2     /* 112 bits: RSA of 2048, curves of 224, no SHA-1 */
 
 static void *made(void *p)
 {
@@ -32,8 +29,9 @@ static void *made(void *p)
 struct judgement {
 	CMS_ContentInfo         *cms;
 	CMS_SignerInfo          *info;
-	struct span              cut[CERTIFICATE_LIMIT];        /* octets of certificates, where they could be cut out */
+	struct span              cut[OUTLINE_CERTIFICATES];     /* octets of the certificates */
 	size_t                   n_cut;
+	struct span              attributes;    /* octets of the signed attributes */
 	STACK_OF(X509)          *certificates;
 	STACK_OF(X509)          *chain;         /* from leaf to anchor, once it was found good */
 	X509                    *leaf;
@@ -44,24 +42,6 @@ struct judgement {
 
 /* -- structure ---------------------------------------------------------------- */
 
-/* Is the outermost object a ContentInfo of type signedData?  Looked at before
- * OpenSSL parses it, so that strangers reach the decoder of no other type. */
-static enum reason peek(struct span der)
-{
-	static const unsigned char signed_data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
-	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
-	int tag, class;
-	long n;
-
-	if (der.n < 2 || der.n > DER_LIMIT)
-		return REASON_SIGNATURE_DER;
-	if (ASN1_get_object(&p, &n, &tag, &class, end - p) & 0x80 || tag != V_ASN1_SEQUENCE || class != V_ASN1_UNIVERSAL)
-		return REASON_SIGNATURE_DER;
-	if (ASN1_get_object(&p, &n, &tag, &class, end - p) & 0x80 || tag != V_ASN1_OBJECT || class != V_ASN1_UNIVERSAL)
-		return REASON_SIGNATURE_DER;
-	return n == sizeof signed_data && memcmp(p, signed_data, sizeof signed_data) == 0 ? REASON_ACCEPTED : REASON_NOT_SIGNED_DATA;
-}
-
 static enum reason decode(struct judgement *j, struct span der)
 {
 	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
@@ -71,36 +51,36 @@ static enum reason decode(struct judgement *j, struct span der)
 	return p == end ? REASON_ACCEPTED : REASON_SIGNATURE_TRAILING;
 }
 
-/* The certificates, decoded; those cut out come from the known ones if they can. */
+/* The certificates, decoded, in the order of cut. */
 static enum reason collect_certificates(struct judgement *j, const struct trust *trust)
 {
 	X509 *x;
 
-	/* Where they were cut out there are none left, so indices of cut fit. */
-	j->certificates = CMS_get1_certs(j->cms);
-	if (!j->certificates)
-		j->certificates = made(sk_X509_new_null());
+	j->certificates = made(sk_X509_new_null());
 	for (size_t i = 0; i < j->n_cut; i++) {
 		if (!(x = trust_certificate(trust, j->cut[i])))
 			return REASON_SIGNATURE_DER;
 		if (!sk_X509_push(j->certificates, x))
 			log_fatal("out of memory");
 	}
-	return sk_X509_num(j->certificates) <= CERTIFICATE_LIMIT ? REASON_ACCEPTED : REASON_SIGNATURE_SIZE;
+	return REASON_ACCEPTED;
 }
 
+/* OpenSSL decodes what the outline leaves: certificates may be known already, and
+ * a stranger's revocation lists are nobody's business. */
 static enum reason parse(struct judgement *j, struct span der, const struct trust *trust)
 {
 	struct buf rest = BUF_INIT;
-	enum reason why = peek(der);
-	bool cut = why == REASON_ACCEPTED && der_cut_certificates(der, j->cut, CERTIFICATE_LIMIT, &j->n_cut, &rest);
+	struct outline o;
+	enum reason why = outline_read(&o, der);
 
-	if (why == REASON_ACCEPTED && cut && j->n_cut > CERTIFICATE_LIMIT)
-		why = REASON_SIGNATURE_SIZE;
-	if (!cut || why != REASON_ACCEPTED)
-		j->n_cut = 0;
-	if (why == REASON_ACCEPTED)
-		why = decode(j, cut ? buf_span(&rest) : der);
+	if (why != REASON_ACCEPTED)
+		return why;
+	memcpy(j->cut, o.certificates, sizeof j->cut);
+	j->n_cut = o.n_certificates;
+	j->attributes = o.attributes;
+	outline_rest(&o, &rest);
+	why = decode(j, buf_span(&rest));
 	if (why == REASON_ACCEPTED)
 		why = collect_certificates(j, trust);
 	buf_release(&rest);
@@ -136,17 +116,35 @@ static const ASN1_TYPE *only_value(const CMS_SignerInfo *info, int nid)
 	return X509_ATTRIBUTE_get0_type(a, 0);
 }
 
+/* What OpenSSL will digest again are the octets that came, and nothing it read
+ * from them in another way. */
+static bool attributes_same(const struct judgement *j)
+{
+	struct span left = j->attributes;
+	bool same = true;
+
+	for (int i = 0; same && i < CMS_signed_get_attr_count(j->info); i++) {
+		unsigned char *der = NULL;
+		int n = i2d_X509_ATTRIBUTE(CMS_signed_get_attr(j->info, i), &der);
+
+		same = n > 0 && (size_t)n <= left.n && memcmp(left.p, der, (size_t)n) == 0;
+		if (same)
+			left = span_of(left.p + n, left.n - (size_t)n);
+		OPENSSL_free(der);
+	}
+	return same && left.n == 0;
+}
+
 /* RFC 5652 sections 5.3, 11.1, 11.2.  Without signed attributes, octets that were
  * signed as attributes could be offered as a content. */
 static enum reason check_attributes(struct judgement *j)
 {
-	int n = CMS_signed_get_attr_count(j->info);
 	const ASN1_TYPE *type, *digest;
 
-	if (n <= 0)
+	if (CMS_signed_get_attr_count(j->info) <= 0)
 		return REASON_NO_SIGNED_ATTRIBUTES;
-	if (n > ATTRIBUTE_LIMIT)
-		return REASON_SIGNATURE_SIZE;
+	if (!attributes_same(j))
+		return REASON_SIGNED_ATTRIBUTES_DER;
 	type = only_value(j->info, NID_pkcs9_contentType);
 	digest = only_value(j->info, NID_pkcs9_messageDigest);
 	if (!type || type->type != V_ASN1_OBJECT || !digest || digest->type != V_ASN1_OCTET_STRING)
@@ -177,6 +175,19 @@ static enum reason check_digest_algorithm(struct judgement *j, const char *named
 
 /* -- signer ------------------------------------------------------------------- */
 
+/* Another certificate that the SignerInfo names as well as the leaf?  The same one
+ * twice is harmless. */
+static bool is_ambiguous(const struct judgement *j)
+{
+	for (int i = 0; i < sk_X509_num(j->certificates); i++) {
+		X509 *x = sk_X509_value(j->certificates, i);
+
+		if (CMS_SignerInfo_cert_cmp(j->info, x) == 0 && X509_cmp(x, j->leaf) != 0)
+			return true;
+	}
+	return false;
+}
+
 static enum reason find_leaf(struct judgement *j)
 {
 	EVP_PKEY *key = NULL;
@@ -184,7 +195,9 @@ static enum reason find_leaf(struct judgement *j)
 	if (CMS_set1_signers_certs(j->cms, j->certificates, 0) != 1)
 		return REASON_SIGNER_CERTIFICATE;
 	CMS_SignerInfo_get0_algs(j->info, &key, &j->leaf, NULL, NULL);
-	return j->leaf && key ? REASON_ACCEPTED : REASON_SIGNER_CERTIFICATE;
+	if (!j->leaf || !key)
+		return REASON_SIGNER_CERTIFICATE;
+	return is_ambiguous(j) ? REASON_SIGNER_AMBIGUOUS : REASON_ACCEPTED;
 }
 
 static enum reason chain_reason(int error)

@@ -20,11 +20,12 @@
  *   value    that digest, of n octets
  *   at       time at which chain and validity are judged
  * REASON_ACCEPTED: *out is filled (release it); any other reason: *out is empty.
- * Checked: ContentInfo is signedData; exactly one SignerInfo; eContentType
- * id-data; no eContent; signed attributes present, contentType and messageDigest
- * once with one value; digest algorithm allowed and the one named; messageDigest
- * equal; signature; chain to the anchors at security level 2; usable for mail; the
- * person is whom the profile of trust demands (signer.h). */
+ * Checked: all of outline.h, before OpenSSL sees an octet; eContentType id-data; no
+ * eContent; signed attributes present, the ones that came to the last octet,
+ * contentType and messageDigest with one value; digest algorithm allowed and the
+ * one named; one certificate that the SignerInfo names; chain to the anchors at
+ * security level 2; usable for mail; the person is whom the profile of trust
+ * demands (signer.h); signature; messageDigest equal. */
 enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
                                 const struct trust *trust, usec at, struct signer *out);
 

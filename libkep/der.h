@@ -1,24 +1,41 @@
-/* der.h - the certificates of a SignedData (RFC 5652 section 5.1), found without
- * decoding them.
+/* der.h - tags and lengths of ASN.1 (X.690), and nothing of what they mean.
  *
- * Decoding a certificate is the dearest step of verifying a signature, because of
- * its public key, and the same few come again with every message of a sender.  So
- * they are cut out by their octets; those that are known need not be decoded.
- * Pure; knows tags and lengths only, and neither allocates nor recurses by what a
- * stranger chose.
+ * Pure: knows no types, allocates nothing by what a stranger chose, and goes only
+ * as deep as it is told.  Tags of one octet and lengths in their shortest form
+ * are all that is read; the signatures of mail need no others, and whoever makes
+ * them hopes that two readers see two things.
  */
 #ifndef KEP_DER_H
 #define KEP_DER_H
 
 #include "libkep/buf.h"
 
-/* Cut the certificates out of a ContentInfo with SignedData.
- *   certificates  their octets, borrowed from der; at most limit are written
- *   n             how many there are, which may be more than limit
- *   rest          receives the ContentInfo without its field `certificates`
- * false: it is not of plain definite lengths all the way down to the certificates,
- * or they are not all X.509, or something stands where nothing should: nothing is
- * cut and nothing is judged; a full decoder has to look at all of der. */
-bool der_cut_certificates(struct span der, struct span *certificates, size_t limit, size_t *n, struct buf *rest);
+enum {
+	DER_BOOLEAN = 0x01, DER_INTEGER = 0x02, DER_BITS = 0x03, DER_OCTETS = 0x04, DER_NULL = 0x05, DER_OBJECT = 0x06,
+	DER_SEQUENCE = 0x30, DER_SET = 0x31, DER_CONTEXT_0 = 0xa0, DER_CONTEXT_1 = 0xa1
+};
+
+struct der {
+	unsigned char tag;
+	struct span   whole;    /* with tag and length */
+	struct span   inside;   /* without end-of-contents octets */
+};
+
+/* Cut one element of definite length off the front of *in. */
+bool der_next(struct span *in, struct der *e);
+/* The same; the length may be indefinite (X.690 section 8.1.3.6), and so may
+ * those inside, 32 deep. */
+bool ber_next(struct span *in, struct der *e);
+
+/* Are these octets elements of DER all the way down, `depth` deep at most:
+ * definite lengths, primitive what must be primitive, INTEGER, BOOLEAN, BIT STRING
+ * and OBJECT IDENTIFIER in their one form, the elements of a SET in their order? */
+bool der_valid(struct span octets, size_t depth);
+/* Do the elements stand in the order of a SET OF (X.690 section 11.6)? */
+bool der_sorted(struct span elements);
+
+/* Append tag and length of an element of n octets. */
+void   der_add_head(struct buf *out, unsigned char tag, size_t n);
+size_t der_head_size(size_t n);
 
 #endif

@@ -255,7 +255,8 @@ static void test_changes(void **state)
 		{ REASON_SIGNATURE_BASE64,   SPAN("\r\n\r\nMII"), SPAN("\r\n\r\nMI") },
 		{ REASON_SIGNATURE_BASE64,   SPAN("\r\n--out--"), SPAN("\r\nAAAA=\r\n--out--") },
 		{ REASON_SIGNATURE_DER,      SPAN("\r\n\r\nMII"), SPAN("\r\n\r\nAII") },
-		{ REASON_NOT_SIGNED_DATA,    SPAN("hvcNAQcC"), SPAN("hvcNAQcD") },
+		{ REASON_ENCRYPTED_CONTENT,  SPAN("hvcNAQcC"), SPAN("hvcNAQcD") },
+		{ REASON_NOT_SIGNED_DATA,    SPAN("hvcNAQcC"), SPAN("hvcNAQcE") },
 
 		/* content */
 		{ REASON_CONTENT_ALTERED,    SPAN("Merhaba"), SPAN("Selam") },
