@@ -20,6 +20,9 @@
     told [N]                what both servers were given since the last time (wait for N mails);
                             mails of the outbox come last, in the order of their subjects
     receipt N               deliver the receipt that "told" printed as the Nth last one
+    signer look             the child that holds the seal's key: its descriptors and limits; is
+                            the key in the memory of kep-policyd itself?
+    signer kill             end it
 
 The mailbox server gets "unix:DIR/mailbox.sock", the inject service DIR/inject.sock.
 """
@@ -28,6 +31,7 @@ import email.policy
 import hashlib
 import os
 import socketserver
+import subprocess
 import threading
 import time
 import uuid
@@ -273,6 +277,52 @@ class Lmtp(house.House):
         self.on_LMTP(f"{sender} {to}")
         self.out = kept
         self.dot(m.octets)
+
+    # the signer
+
+    def children(self):
+        pid = self.program.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(n) for n in f.read().split()]
+
+    def secret(self):
+        """32 octets of the seal's key: the scalar of its EC key (RFC 5915: OCTET STRING of 32)."""
+        der = subprocess.run(["openssl", "pkey", "-in", f"{os.path.dirname(self.dir)}/pki/seal.key", "-outform", "DER"], capture_output=True, check=True).stdout
+        at = der.index(b"\x04\x20") + 2
+        return der[at:at + 32]
+
+    def in_memory(self, pid, octets):
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+            for line in maps:
+                span, rights = line.split()[:2]
+                first, last = (int(n, 16) for n in span.split("-"))
+                if "r" not in rights or "[v" in line or last - first > 1 << 30:
+                    continue
+                mem.seek(first)
+                try:
+                    if octets in mem.read(last - first):
+                        return True
+                except OSError:
+                    continue
+        return False
+
+    def on_signer(self, rest):
+        self.say(f"signer {rest}")
+        pid = self.children()[0]
+        if rest == "kill":
+            os.kill(pid, 9)
+            return
+        files = f"/proc/{pid}/fd"
+        for n in sorted(os.listdir(files), key=int):
+            to = os.readlink(f"{files}/{n}")
+            self.say(f"  {n} {'standard error' if n == '2' else to.split(':')[0]}")
+        with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+            for line in f:
+                if line.startswith(("Max open files", "Max processes", "Max file size", "Max core")):
+                    self.say("  " + " ".join(line.split()[:5]))
+        secret = self.secret()
+        self.say(f"  key in the signer: {self.in_memory(pid, secret) or self.in_memory(pid, secret[::-1])}, "
+                 f"in kep-policyd: {self.in_memory(self.program.pid, secret) or self.in_memory(self.program.pid, secret[::-1])}")
 
     # $KEPID
 
