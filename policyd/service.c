@@ -85,10 +85,19 @@ void peer_finish(struct peer *p)
 		peer_close(p);
 }
 
+/* At once if nothing waits before it: the usual case, and it spares the loop two
+ * changes of what it watches and a turn. */
 void peer_write(struct peer *p, struct span octets)
 {
-	if (!p->closed)
-		bufferevent_write(p->bev, octets.p, octets.n);
+	ssize_t n = 0;
+
+	if (p->closed)
+		return;
+	if (evbuffer_get_length(bufferevent_get_output(p->bev)) == 0)
+		n = send(bufferevent_getfd(p->bev), octets.p, octets.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	n = n > 0 ? n : 0;
+	if ((size_t)n < octets.n)
+		bufferevent_write(p->bev, octets.p + n, octets.n - (size_t)n);
 }
 
 void peer_deadline(struct peer *p, unsigned seconds)
