@@ -66,16 +66,29 @@ static void set_hex(jdoc *d, const char *key, const unsigned char *octets, size_
 	jdoc_set_str(d, key, hex);
 }
 
+static void set_time(jdoc *d, const char *key, usec t)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_text(text, t);
+	jdoc_set_str(d, key, text);
+}
+
 static jdoc *signer_document(const struct signer *s)
 {
-	jdoc *d = jdoc_object();
+	jdoc *d = jdoc_object(), *mailboxes = jdoc_array();
 
+	for (size_t i = 0; i < s->n_mailboxes; i++)
+		jdoc_push_text(mailboxes, span_str(s->mailboxes[i]));
 	set_hex(d, "certificate", s->certificate, sizeof s->certificate);
 	jdoc_set_str(d, "subject", s->subject);
 	jdoc_set_str(d, "serial", s->serial);
 	jdoc_set_str(d, "issuer", s->issuer);
 	jdoc_set_str(d, "identity", s->identity);
+	jdoc_set(d, "mailboxes", mailboxes);
 	jdoc_set_str(d, "digest", s->digest);
+	if (s->signing_time)
+		set_time(d, "signing_time", s->signing_time);
 	return d;
 }
 

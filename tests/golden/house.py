@@ -52,7 +52,7 @@ DIRECTORY = f"""
 SELECT kep.domain_add('hs01.kep.test');
 SELECT kep.provider_add('HS02', '2', '{{hs02.kep.test}}', '[192.0.2.2]:26', '{{{FINGERPRINT["A"]},{FINGERPRINT["B"]}}}');
 SELECT kep.provider_add('HS03', '3', '{{hs03.kep.test}}', NULL, '{{{FINGERPRINT["C"]}}}');
-SELECT kep.account_add('ali@hs01.kep.test', NULL, NULL, 'Ali');
+SELECT kep.account_add('ali@hs01.kep.test', NULL, '10000000146', 'Ali');
 SELECT kep.account_add('veli@hs01.kep.test', 'veli', NULL, 'Veli');
 SELECT kep.account_add('askida@hs01.kep.test', NULL, NULL, 'Askıda');
 SELECT kep.account_suspend('askida@hs01.kep.test', 'test');

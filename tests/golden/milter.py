@@ -53,6 +53,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MASKS = [
     (r'"serial":"[0-9a-fA-F]+"', '"serial":"HEX"'),
     (r'"size":\d+', '"size":N'),
+    (r'"signing_time":"[^"]*"', '"signing_time":"TIME"'),
     (r"\bsize=\d+", "size=N"),
     (r"kep-milter\[\d+\]", "kep-milter"),
 ]

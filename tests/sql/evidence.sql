@@ -6,7 +6,7 @@ CREATE TEMP TABLE m AS SELECT tap.message('Q1', 'ayse@hs01.kep.test', '{ali@hs01
 
 SELECT is_empty('SELECT * FROM kep.hop_open(tap.id(66))', 'an unknown message');
 SELECT is((SELECT (state, host, queue_id, sender, sender_ours, login, size, canonical, message_id, signer, previous)::text FROM m, kep.hop_open(id)),
-	'(pending,mx1,Q1,ayse@hs01.kep.test,t,ayse@hs01.kep.test,1000,1,<Q1@test>,"{""subject"": ""CN=Ayşe"", ""identity"": ""10000000146""}",)', 'a pending one');
+	'(pending,mx1,Q1,ayse@hs01.kep.test,t,ayse@hs01.kep.test,1000,1,<Q1@test>,"{""subject"": ""CN=Ayşe"", ""identity"": ""10000000146"", ""mailboxes"": [""ayse@hs01.kep.test""]}",)', 'a pending one');
 SELECT is((SELECT sha256 = sha256('content') AND sha512 = sha512('content') FROM m, kep.hop_open(id)), true, 'with its digests');
 SELECT matches((SELECT sent_at FROM m, kep.hop_open(id)), '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$', 'and the time of sending');
 SELECT is((SELECT recipients FROM m, kep.hop_open(id)), '[{"index": 1, "kind": "account", "relay": null, "state": "waiting", "address": "ali@hs01.kep.test"},

@@ -6,7 +6,7 @@ SELECT tap.accept(tap.message('Q1', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}')
 
 CREATE TEMP VIEW tables AS SELECT c.oid, 'kep.' || c.relname AS name FROM pg_class AS c WHERE c.relnamespace = 'kep'::regnamespace AND c.relkind IN ('r', 'p');
 CREATE TEMP VIEW views AS SELECT c.oid, 'kep.' || c.relname AS name FROM pg_class AS c WHERE c.relnamespace = 'kep'::regnamespace AND c.relkind = 'v';
-CREATE TEMP TABLE append_only AS SELECT unnest('{kep.evidence,kep.message,kep.recipient,kep.attempt,kep.refusal,kep.void_trace,kep.alarm,kep.relay,kep.relay_event,kep.account_history,kep.provider_history,kep.migration}'::text[]) AS name;
+CREATE TEMP TABLE append_only AS SELECT unnest('{kep.evidence,kep.message,kep.recipient,kep.attempt,kep.refusal,kep.void_trace,kep.alarm,kep.relay,kep.relay_event,kep.account_history,kep.provider_history,kep.pin_history,kep.migration}'::text[]) AS name;
 CREATE TEMP TABLE ours AS SELECT unnest('{kep_policyd,kep_operator,kep_auditor}'::text[]) AS role;
 
 -- Roles.
@@ -25,7 +25,7 @@ SELECT is_empty($$ SELECT role, name FROM ours, views WHERE has_table_privilege(
 SELECT is_empty($$ SELECT role, name, p FROM ours, views, unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) AS p WHERE has_table_privilege(role, oid, p) $$, 'nobody writes through a view');
 SELECT is_empty($$ SELECT name FROM (SELECT * FROM tables UNION SELECT * FROM views) AS r WHERE has_table_privilege('public', oid, 'SELECT') $$, 'nothing is for everybody');
 SELECT is(tap.try('kep_auditor', 'SELECT * FROM kep.message_facts, kep.message_timeline, kep.messages, kep.evidences, kep.receipts, kep.attempts'), 'ok', 'the auditor reads');
-SELECT is(tap.try('kep_auditor', 'SELECT * FROM kep.refusals, kep.accounts, kep.account_changes, kep.providers, kep.provider_changes, kep.relay_events, kep.alarms, kep.migrations'), 'ok', 'the auditor reads the rest');
+SELECT is(tap.try('kep_auditor', 'SELECT * FROM kep.refusals, kep.accounts, kep.account_changes, kep.providers, kep.provider_changes, kep.relay_events, kep.alarms, kep.pins, kep.pin_changes, kep.migrations'), 'ok', 'the auditor reads the rest');
 SELECT is(tap.try('kep_auditor', 'SELECT * FROM kep.evidence'), '42501', 'but no table');
 SELECT is(tap.try('kep_policyd', 'SELECT * FROM kep.evidence'), '42501', 'policyd reads no table');
 SELECT is(tap.try('kep_policyd', 'SELECT * FROM kep.messages'), '42501', 'and no view');

@@ -31,7 +31,7 @@ SELECT * FROM tap.dblink_get_result('mx2') AS t (id uuid, inserted boolean);
 -- Likewise a submission whose answer was lost and that is asked again over another connection.
 SELECT tap.rcpt('W', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}');
 CREATE FUNCTION pg_temp.submit(n int) RETURNS text LANGUAGE sql AS $$
-	SELECT format('SELECT why, kep_id FROM kep.submit(%L, ''mx1'', ''W'', ''ayse@hs01.kep.test'', ''l'', ''c'', ''{ali@hs01.kep.test}'', ''f'', ''m'', 1, 1, sha256(''a''), sha512(''a''), ''{}'')', tap.id(n)) $$;
+	SELECT format('SELECT why, kep_id FROM kep.submit(%L, ''mx1'', ''W'', ''ayse@hs01.kep.test'', ''l'', ''c'', ''{ali@hs01.kep.test}'', ''f'', ''m'', 1, 1, sha256(''a''), sha512(''a''), ''{"identity": "10000000146"}'')', tap.id(n)) $$;
 SELECT tap.dblink_exec('mx1', 'BEGIN');
 SELECT is((SELECT t::text FROM tap.dblink('mx1', pg_temp.submit(21)) AS t (why text, id uuid)), ('accepted', tap.id(21))::text, 'the first writes');
 SELECT tap.dblink_send_query('mx2', pg_temp.submit(22));

@@ -87,6 +87,6 @@ SELECT throws_ok($$ SELECT kep.submit(tap.id(98), 'mx1', 'Q9', 'ayse@hs01.kep.te
 
 -- A Message-ID or login of any length is no trouble.
 SELECT tap.rcpt('L1', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}');
-SELECT is((SELECT why FROM kep.submit(tap.id(99), 'mx1', 'L1', 'ayse@hs01.kep.test', repeat('l', 20000), 'c', '{ali@hs01.kep.test}', 'f', repeat('m', 60000), 1, 1, sha256('a'), sha512('a'), NULL)), 'accepted', 'a long Message-ID');
+SELECT is((SELECT why FROM kep.submit(tap.id(99), 'mx1', 'L1', 'ayse@hs01.kep.test', repeat('l', 20000), 'c', '{ali@hs01.kep.test}', 'f', repeat('m', 60000), 1, 1, sha256('a'), sha512('a'), '{"identity": "10000000146"}')), 'accepted', 'a long Message-ID');
 SELECT * FROM finish();
 ROLLBACK;
