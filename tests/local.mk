@@ -113,6 +113,7 @@ tests_unit_smtp_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_smtp_test_LDADD = policyd/libhop.a $(TEST_LIBS) $(EVENT_LIBS)
 
 include tests/bench/local.mk
+include tests/fuzz/local.mk
 include tests/golden/local.mk
 include tests/sandboxlib/local.mk
 include tests/e2e/local.mk

@@ -1,0 +1,11 @@
+# make fuzz [FUZZ_SECONDS=10] [FUZZ_LIBCRYPTO=DIR]: the libFuzzer targets, built with clang only then; see tests/fuzz/run.
+fuzz: config.h
+	$(PYTHON3) $(srcdir)/tests/fuzz/run --tree .
+.PHONY: fuzz
+EXTRA_DIST += tests/fuzz/run tests/fuzz/fuzz.h tests/fuzz/trusted.h tests/fuzz/addr.c tests/fuzz/base64.c tests/fuzz/cms.c \
+	tests/fuzz/conf.c tests/fuzz/dsn.c tests/fuzz/gate.c tests/fuzz/header.c tests/fuzz/jdoc.c tests/fuzz/lmtp.c \
+	tests/fuzz/mime.c tests/fuzz/reply.c tests/fuzz/request.c
+clean-local: fuzz-clean
+fuzz-clean:
+	-rm -rf fuzz
+.PHONY: fuzz-clean
