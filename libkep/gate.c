@@ -23,6 +23,7 @@
 #include "libkep/letterhead.h"
 #include "libkep/mem.h"
 #include "libkep/mime.h"
+#include "libkep/part.h"
 
 enum shape { UNSIGNED, DETACHED, OPAQUE };
 
@@ -33,6 +34,13 @@ struct cut {
 	size_t     kept;        /* of the whole header */
 	size_t     line;        /* octets of the line we are in, kept or not */
 	char       first;       /* of them */
+};
+
+/* What the header of the signed entity says of its writer. */
+struct inner {
+	enum reason why;
+	size_t      froms;
+	struct addr from;       /* the last */
 };
 
 struct gate {
@@ -49,6 +57,7 @@ struct gate {
 	bool               in_body;
 
 	enum shape         shape;
+	struct inner       inner;
 	const char        *digest_name;
 	struct digest     *digest;      /* of the signed part; NULL: none is made */
 	struct base64      base64;
@@ -232,9 +241,13 @@ static enum reason begin_opaque(struct gate *g, const char *encoding)
 
 static enum reason begin_message(struct gate *g, const struct media *m, const char *encoding)
 {
+	enum reason why = part_judge(m, true);
+
+	if (why != REASON_ACCEPTED)
+		return why;
 	if (strcmp(m->type, "multipart/signed") == 0)
 		return begin_detached(g, m);
-	if (one_of(m->type, "application/pkcs7-mime", "application/x-pkcs7-mime") && strcmp(m->smime_type, "signed-data") == 0)
+	if (part_is_cms(m) && strcmp(m->smime_type, "signed-data") == 0)
 		return begin_opaque(g, encoding);
 	return REASON_NOT_SIGNED;
 }
@@ -262,6 +275,38 @@ static void hear_header(void *arg, const struct mime_place *place, const struct 
 		note(&g->signature, begin_message(g, m, encoding));
 	else if (holds_signature(g, place))
 		note(&g->signature, begin_signature(m, encoding));
+	else
+		note(&g->signature, part_judge(m, false));
+}
+
+/* From in the header of what was signed (RFC 9788): some programs show it instead
+ * of the message's own. */
+static void hear_inner_from(struct inner *in, struct span name, struct span value)
+{
+	struct addr_list one = { NULL, 0, 0 };
+
+	if (!span_caseeq(name, SPAN("From")))
+		return;
+	in->why = header_mailboxes(value, 1, &one) ? in->why : REASON_INNER_FROM;
+	if (one.n)
+		in->from = one.v[0];
+	in->froms++;
+	addr_list_release(&one);
+}
+
+static void hear_field(void *arg, const struct mime_place *place, struct span name, struct span value)
+{
+	struct gate *g = arg;
+
+	if (place->depth == 1 && place->index == 1 && g->shape == DETACHED)
+		hear_inner_from(&g->inner, name, value);
+}
+
+static enum reason judge_inner(const struct gate *g, const struct inner *in)
+{
+	if (in->why != REASON_ACCEPTED)
+		return in->why;
+	return in->froms == 0 || (in->froms == 1 && addr_eq(&in->from, &g->head.from)) ? REASON_ACCEPTED : REASON_INNER_FROM;
 }
 
 static void hear_child(void *arg, size_t top, struct span octets)
@@ -284,7 +329,7 @@ static void hear_leaf(void *arg, const struct mime_place *place, struct span oct
 		    g->shape == OPAQUE ? g->opaque_size : g->signature_size)]);
 }
 
-static const struct mime_hooks hooks = { .header = hear_header, .child = hear_child, .leaf = hear_leaf };
+static const struct mime_hooks hooks = { .field = hear_field, .header = hear_header, .child = hear_child, .leaf = hear_leaf };
 
 static enum reason verify_detached(struct gate *g, const struct trust *trust, usec at, struct signer *signer)
 {
@@ -294,16 +339,31 @@ static enum reason verify_detached(struct gate *g, const struct trust *trust, us
 	return cms_verify_detached(buf_span(&g->der), g->digest_name, value, n, trust, at, signer);
 }
 
+static void hear_entity_header(void *arg, const struct mime_place *place, const struct media *m, const char *encoding)
+{
+	struct inner *in = arg;
+
+	note(&in->why, part_judge(m, false));
+}
+
+static void hear_entity_field(void *arg, const struct mime_place *place, struct span name, struct span value)
+{
+	if (place->depth == 0)
+		hear_inner_from(arg, name, value);
+}
+
 /* What was signed inside is a MIME entity, to be read in one way only as well. */
 static enum reason judge_entity(const struct gate *g, struct span entity)
 {
-	static const struct mime_hooks none = { .leaf = NULL };
-	struct mime *m = mime_new(&g->limits, &none, NULL);
+	static const struct mime_hooks listen = { .field = hear_entity_field, .header = hear_entity_header };
+	struct inner in = { .why = REASON_ACCEPTED };
+	struct mime *m = mime_new(&g->limits, &listen, &in);
 	enum reason why;
 
 	mime_push(m, entity);
 	why = mime_finish(m);
 	mime_free(m);
+	note(&why, judge_inner(g, &in));
 	return why;
 }
 
@@ -320,10 +380,14 @@ static enum reason verify_opaque(struct gate *g, const struct trust *trust, usec
 
 static enum reason judge_signature(struct gate *g, const struct trust *trust, usec at, struct signer *signer)
 {
+	enum reason why;
+
 	if (g->signature != REASON_ACCEPTED)
 		return g->signature;
 	if (g->shape == DETACHED && mime_children(g->mime) != 2)
 		return REASON_SIGNED_PARTS;
+	if ((why = judge_inner(g, &g->inner)) != REASON_ACCEPTED)
+		return why;
 	if (!base64_whole(&g->base64))
 		return REASON_SIGNATURE_BASE64;
 	if (g->shape == OPAQUE)
@@ -382,6 +446,7 @@ void gate_restart(struct gate *g)
 	g->cut.before = g->cut.kept = g->cut.line = 0;
 	g->in_body = false;
 	g->shape = UNSIGNED;
+	g->inner = (struct inner){ .why = REASON_ACCEPTED };
 	g->digest_name = NULL;
 	digest_free(g->digest);
 	g->digest = NULL;

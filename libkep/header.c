@@ -261,6 +261,19 @@ bool header_mailboxes(struct span value, size_t limit, struct addr_list *l)
 	return false;
 }
 
+bool header_mailboxes_exceed(struct span value, size_t limit)
+{
+	struct addr a;
+
+	for (size_t count = 0; take_mailbox(&value, &a); ) {
+		if (++count > limit)
+			return true;
+		if (!take(&value, ','))
+			break;
+	}
+	return false;
+}
+
 /* Content-Type and Content-Transfer-Encoding. */
 
 /* Lower-case copy with a NUL.  false: s does not fit, or is empty. */

@@ -26,6 +26,8 @@ bool addr_list_has(const struct addr_list *l, const struct addr *a);
  * and encoded words may stand around the angle-addr, never inside it.  Groups
  * are refused.  At most `limit` mailboxes.  true: appended to *l. */
 bool header_mailboxes(struct span value, size_t limit, struct addr_list *l);
+/* Does a mailbox-list begin here that has more than `limit` mailboxes? */
+bool header_mailboxes_exceed(struct span value, size_t limit);
 
 /* A media type with parameters (RFC 2045 section 5.1). */
 #define HEADER_BOUNDARY_MAX 70

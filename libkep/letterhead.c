@@ -1,5 +1,7 @@
 #include "libkep/letterhead.h"
 
+#include "libkep/display.h"
+
 void letterhead_init(struct letterhead *l)
 {
 	*l = (struct letterhead){ .why = REASON_ACCEPTED };
@@ -25,22 +27,42 @@ static void note(struct letterhead *l, enum reason why)
 		l->why = why;
 }
 
-static enum reason take_from(struct letterhead *l, struct span value, size_t recipients)
+/* The only mailbox of a field. */
+static bool take_one(struct span value, struct addr *a)
 {
 	struct addr_list one = { NULL, 0, 0 };
 	bool good = header_mailboxes(value, 1, &one);
 
 	if (good)
-		l->from = one.v[0];
+		*a = one.v[0];
 	addr_list_release(&one);
-	return good ? REASON_ACCEPTED : REASON_FROM_SYNTAX;
+	return good;
+}
+
+static enum reason take_from(struct letterhead *l, struct span value, size_t recipients)
+{
+	if (!take_one(value, &l->from))
+		return REASON_FROM_SYNTAX;
+	return display_honest(value, &l->from) ? REASON_ACCEPTED : REASON_FROM_DISPLAY;
+}
+
+static enum reason take_sender(struct letterhead *l, struct span value, size_t recipients)
+{
+	return take_one(value, &l->sender) ? REASON_ACCEPTED : REASON_SENDER_MISMATCH;
+}
+
+static enum reason take_reply_to(struct letterhead *l, struct span value, size_t recipients)
+{
+	return take_one(value, &l->reply_to) ? REASON_ACCEPTED : REASON_REPLY_TO_MISMATCH;
 }
 
 static enum reason take_recipients(struct letterhead *l, struct span value, size_t recipients)
 {
 	size_t room = recipients > l->to.n ? recipients - l->to.n : 0;
 
-	return header_mailboxes(value, room, &l->to) ? REASON_ACCEPTED : REASON_TO_SYNTAX;
+	if (header_mailboxes(value, room, &l->to))
+		return REASON_ACCEPTED;
+	return header_mailboxes_exceed(value, room) ? REASON_RECIPIENT_COUNT : REASON_TO_SYNTAX;
 }
 
 static enum reason take_bcc(struct letterhead *l, struct span value, size_t recipients)
@@ -80,8 +102,8 @@ static const struct {
 	{ SPAN("Bcc"),                       take_bcc,        REASON_ACCEPTED },
 	{ SPAN("Resent-Bcc"),                take_bcc,        REASON_ACCEPTED },
 	{ SPAN("Subject"),                   NULL,            REASON_ACCEPTED },
-	{ SPAN("Sender"),                    NULL,            REASON_ACCEPTED },
-	{ SPAN("Reply-To"),                  NULL,            REASON_ACCEPTED },
+	{ SPAN("Sender"),                    take_sender,     REASON_ACCEPTED },
+	{ SPAN("Reply-To"),                  take_reply_to,   REASON_ACCEPTED },
 	{ SPAN("MIME-Version"),              NULL,            REASON_ACCEPTED },
 	{ SPAN("Content-Type"),              NULL,            REASON_ACCEPTED },
 	{ SPAN("Content-Transfer-Encoding"), NULL,            REASON_ACCEPTED },
@@ -102,8 +124,17 @@ void letterhead_field(struct letterhead *l, struct span name, struct span value,
 	}
 }
 
+static bool differs(const struct letterhead *l, const struct addr *a)
+{
+	return !addr_empty(a) && !addr_empty(&l->from) && !addr_eq(a, &l->from);
+}
+
 void letterhead_finish(struct letterhead *l)
 {
+	if (differs(l, &l->sender))
+		note(l, REASON_SENDER_MISMATCH);
+	if (differs(l, &l->reply_to))
+		note(l, REASON_REPLY_TO_MISMATCH);
 	for (size_t i = 0; i < COUNT_OF(fields); i++)
 		if (!(l->seen & 1u << i))
 			note(l, fields[i].missing);

@@ -327,7 +327,7 @@ static void test_opaque(void **state)
 	static const struct { enum reason why; struct span find, by; } rows[] = {
 		{ REASON_ACCEPTED,         SPAN("pkcs7-mime"), SPAN("x-pkcs7-mime") },
 		{ REASON_ACCEPTED,         SPAN("signed-data"), SPAN("Signed-Data") },
-		{ REASON_NOT_SIGNED,       SPAN("signed-data"), SPAN("enveloped-data") },
+		{ REASON_ENCRYPTED_CONTENT, SPAN("signed-data"), SPAN("enveloped-data") },
 		{ REASON_NOT_SIGNED,       SPAN("smime-type=signed-data; "), SPAN("") },
 		{ REASON_NOT_SIGNED,       SPAN("pkcs7-mime"), SPAN("octet-stream") },
 		{ REASON_SIGNATURE_BASE64, SPAN(": base64"), SPAN(": 8bit") },
@@ -395,7 +395,7 @@ static void test_limits(void **state)
 		{ &c.header_count_limit,   9,      REASON_HEADER_COUNT,   buf_span(&mail) },
 		{ &c.mime_depth_limit,     2,      REASON_MIME_DEPTH,     buf_span(&mail) },
 		{ &c.mime_parts_limit,     4,      REASON_MIME_PARTS,     buf_span(&mail) },
-		{ &c.recipient_limit,      4,      REASON_TO_SYNTAX,      buf_span(&mail) },
+		{ &c.recipient_limit,      4,      REASON_RECIPIENT_COUNT, buf_span(&mail) },
 		{ &c.signature_size_limit, 5000,   REASON_ACCEPTED,       buf_span(&mail) },
 		{ &c.signature_size_limit, 101,    REASON_SIGNATURE_SIZE, buf_span(&mail) },
 		{ &c.opaque_size_limit,    5000,   REASON_ACCEPTED,       buf_span(&opaque) },
