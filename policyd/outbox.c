@@ -38,7 +38,7 @@ struct outbox {
 	struct event  *poll;
 	struct job    *jobs;
 	size_t         n;
-	bool           released;        /* no lease of this host is left that no job knows of */
+	bool           released;        /* no lease of this host is left that no job knows of; else nothing is taken */
 	bool           asking;          /* a take is under way */
 	size_t         wanted;          /* so many rows */
 	bool           more;            /* there may be more than was taken */
@@ -97,7 +97,7 @@ static void job_end(struct job *j)
 	struct outbox *o = j->outbox;
 
 	job_free(j);
-	if (o->more && o->n <= JOBS_MAX / 2)
+	if ((o->more || !o->released) && o->n <= JOBS_MAX / 2)
 		take(o);
 }
 
@@ -154,8 +154,9 @@ static void take(struct outbox *o)
 
 	if (o->asking || o->stopped || o->n >= JOBS_MAX || !o->d->schema)
 		return;
-	if (!o->released && o->n == 0) {
-		release(o);
+	if (!o->released) {
+		if (o->n == 0)
+			release(o);
 		return;
 	}
 	o->wanted = JOBS_MAX - o->n;
@@ -312,7 +313,11 @@ static void mark_sent(struct job *j)
 
 static void on_given_back(void *arg, enum pg_answer a, const struct pg_rows *rows, const char *sqlstate, const char *words)
 {
-	job_end(arg);           /* unrecorded, the lease runs out by itself */
+	struct job *j = arg;
+
+	if (a == PG_LOST)
+		j->outbox->released = false;
+	job_end(j);
 }
 
 static usec pause_after(const struct job *j)
