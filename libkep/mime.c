@@ -409,19 +409,41 @@ static enum reason line_fault(struct span in)
 	return in.n < WHOLE_LINE ? REASON_ACCEPTED : REASON_LINE_LENGTH;
 }
 
+/* Octets of the body lines at the front that can mean nothing but themselves, so
+ * that most of a message is looked at twice and no more; sound has no NUL. */
+static size_t plain_lines(const struct mime *m, struct span sound)
+{
+	const char *p = sound.p, *end = p + sound.n;
+
+	if (m->state != LEAF)
+		return 0;
+	while (p < end && *p != '-') {
+		const char *lf = memchr(p, '\n', (size_t)(end - p) < WHOLE_LINE ? (size_t)(end - p) : WHOLE_LINE);
+
+		if (!lf || lf == p || lf[-1] != '\r' || memchr(p, '\r', (size_t)(lf - p) - 1))
+			break;
+		p = lf + 1;
+	}
+	return (size_t)(p - sound.p);
+}
+
 /* Take all whole lines off the front of *in. */
 static enum reason take_lines(struct mime *m, struct span *in)
 {
+	const char *nul = in->n ? memchr(in->p, '\0', in->n) : NULL;
 	enum reason why = REASON_ACCEPTED;
 
 	while (why == REASON_ACCEPTED && in->n > 0) {
-		size_t n = clean_line(front(*in));
+		size_t n = plain_lines(m, span_of(in->p, nul ? (size_t)(nul - in->p) : in->n));
 
-		if (n == 0) {
+		if (n > 0) {
+			pass(m, span_of(in->p, n - 2));
+		} else if ((n = clean_line(front(*in))) > 0) {
+			why = take_line(m, span_of(in->p, n - 2));
+		} else {
 			why = line_fault(front(*in));
 			break;
 		}
-		why = take_line(m, span_of(in->p, n - 2));
 		*in = span_of(in->p + n, in->n - n);
 	}
 	flush(m);
