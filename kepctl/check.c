@@ -56,15 +56,21 @@ static void check_key(struct doctor *d)
 
 static void check_trust(struct doctor *d)
 {
-	struct buf error = BUF_INIT;
-	struct trust *t = trust_configure(d->conf, &error);
+	struct buf words = BUF_INIT;
+	struct trust *t = trust_configure(d->conf, &words);
 
 	if (t)
-		findings_add(&d->findings, FINDING_OK, "trust_anchors", NULL, "%zu trust anchors in %s", trust_count(t), d->conf->trust_anchors);
+		trust_describe(t, d->conf, &words);
+	if (t && !trust_rules(t)->revocation && strcmp(d->conf->revocation, "off") != 0)
+		findings_add(&d->findings, FINDING_WARNING, "trust", "set trust_crls to a folder of CRLs, or revocation = off if this is what you want", "%s",
+		             buf_str(&words));
+	else if (t)
+		findings_add(&d->findings, FINDING_OK, "trust", NULL, "%s", buf_str(&words));
 	else
-		findings_add(&d->findings, FINDING_WRONG, "trust_anchors", "put the CA certificates there (PEM), or set trust_anchors in kep.conf", "%s", buf_str(&error));
+		findings_add(&d->findings, FINDING_WRONG, "trust", "put the CA certificates into trust_anchors and their CRLs into trust_crls of kep.conf", "%s",
+		             buf_str(&words));
 	trust_free(t);
-	buf_release(&error);
+	buf_release(&words);
 }
 
 static void check_conf(struct doctor *d)

@@ -10,12 +10,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "libkep/chain.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 #include "libkep/outline.h"
 
-#define CHAIN_DEPTH    6
-#define SECURITY_LEVEL 2     /* 112 bits: RSA of 2048, curves of 224, no SHA-1 */
 
 static void *made(void *p)
 {
@@ -155,17 +154,18 @@ static enum reason check_attributes(struct judgement *j)
 	return REASON_ACCEPTED;
 }
 
-static enum reason check_digest_algorithm(struct judgement *j, const char *named)
+static enum reason check_digest_algorithm(struct judgement *j, const char *named, const struct trust *trust)
 {
 	static const struct { int nid; const char *name; } allowed[] = {
-		{ NID_sha256, "sha256" }, { NID_sha384, "sha384" }, { NID_sha512, "sha512" },
+		{ NID_sha256, "sha256" }, { NID_sha384, "sha384" }, { NID_sha512, "sha512" }, { NID_sha1, "sha1" },
 	};
+	size_t n = COUNT_OF(allowed) - (trust_profile(trust)->kind == PROFILE_PKIX ? 0 : 1);
 	const ASN1_OBJECT *oid;
 	X509_ALGOR *algorithm;
 
 	CMS_SignerInfo_get0_algs(j->info, NULL, NULL, &algorithm, NULL);
 	X509_ALGOR_get0(&oid, NULL, NULL, algorithm);
-	for (size_t i = 0; i < COUNT_OF(allowed); i++)
+	for (size_t i = 0; i < n; i++)
 		if (OBJ_obj2nid(oid) == allowed[i].nid)
 			j->digest = allowed[i].name;
 	if (!j->digest)
@@ -200,61 +200,6 @@ static enum reason find_leaf(struct judgement *j)
 	return is_ambiguous(j) ? REASON_SIGNER_AMBIGUOUS : REASON_ACCEPTED;
 }
 
-static enum reason chain_reason(int error)
-{
-	switch (error) {
-	case X509_V_OK:
-		return REASON_ACCEPTED;
-	case X509_V_ERR_OUT_OF_MEM:
-		log_fatal("out of memory");
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-	case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
-	case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
-		return REASON_SIGNER_EXPIRED;
-	case X509_V_ERR_EE_KEY_TOO_SMALL:
-	case X509_V_ERR_CA_KEY_TOO_SMALL:
-	case X509_V_ERR_CA_MD_TOO_WEAK:
-	case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS:
-		return REASON_SIGNER_WEAK;
-	case X509_V_ERR_INVALID_PURPOSE:
-		return REASON_SIGNER_USAGE;
-	case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
-	case X509_V_ERR_INVALID_EXTENSION:
-		return REASON_SIGNER_CERTIFICATE;
-	default:
-		return REASON_SIGNER_UNTRUSTED;
-	}
-}
-
-/* Build and judge the chain.  Time, purpose and level are set in the context's
- * own parameters: the store is shared by threads and never changed.  Only
- * certificates of the signature are candidates for the way up, never its CRLs. */
-static enum reason check_chain(struct judgement *j, const struct trust *trust, usec at)
-{
-	X509_STORE_CTX *ctx = made(X509_STORE_CTX_new());
-	X509_VERIFY_PARAM *param;
-	enum reason why;
-	bool verified;
-
-	if (!X509_STORE_CTX_init(ctx, trust_store(trust), j->leaf, j->certificates) ||
-	    !X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SMIME_SIGN))
-		log_fatal("OpenSSL cannot start to verify a chain");
-	param = X509_STORE_CTX_get0_param(ctx);
-	X509_VERIFY_PARAM_set_time(param, (time_t)(at / 1000000));
-	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
-	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH);
-	verified = X509_verify_cert(ctx) == 1;
-	why = chain_reason(X509_STORE_CTX_get_error(ctx));
-	/* A refusal that names no error must not look like a yes. */
-	if (why == REASON_ACCEPTED && !verified)
-		why = REASON_SIGNER_UNTRUSTED;
-	if (why == REASON_ACCEPTED)
-		j->chain = made(X509_STORE_CTX_get1_chain(ctx));
-	X509_STORE_CTX_free(ctx);
-	return why;
-}
-
 /* What X509_PURPOSE_SMIME_SIGN lets pass: a certificate that says nothing about
  * its use, or that speaks of mail only in the old Netscape extension. */
 static enum reason check_usage(const struct judgement *j, const struct trust *trust)
@@ -281,9 +226,9 @@ static enum reason judge(struct judgement *j, struct span der, const char *diges
 	if ((why = parse(j, der, trust)) != REASON_ACCEPTED ||
 	    (why = check_shape(j, digest != NULL)) != REASON_ACCEPTED ||
 	    (why = check_attributes(j)) != REASON_ACCEPTED ||
-	    (why = check_digest_algorithm(j, digest)) != REASON_ACCEPTED ||
+	    (why = check_digest_algorithm(j, digest, trust)) != REASON_ACCEPTED ||
 	    (why = find_leaf(j)) != REASON_ACCEPTED ||
-	    (why = check_chain(j, trust, at)) != REASON_ACCEPTED ||
+	    (why = chain_judge(trust, j->leaf, j->certificates, CHAIN_MAIL, at, &j->chain)) != REASON_ACCEPTED ||
 	    (why = check_usage(j, trust)) != REASON_ACCEPTED)
 		return why;
 	/* The signature of this one SignerInfo over its attributes, and nothing more:

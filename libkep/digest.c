@@ -12,7 +12,7 @@
 static struct method {
 	const char *name;
 	EVP_MD     *md;
-} methods[] = { { "sha256", NULL }, { "sha384", NULL }, { "sha512", NULL } };
+} methods[] = { { "sha256", NULL }, { "sha384", NULL }, { "sha512", NULL }, { "sha1", NULL } };
 
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 

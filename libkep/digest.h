@@ -20,7 +20,7 @@
 
 /* One running digest. */
 struct digest;
-struct digest *digest_new(const char *name);    /* "sha256", "sha384", "sha512" */
+struct digest *digest_new(const char *name);    /* "sha256", "sha384", "sha512"; "sha1" for conformance tests only */
 void digest_free(struct digest *d);
 void digest_restart(struct digest *d);
 void digest_add(struct digest *d, struct span octets);

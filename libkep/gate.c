@@ -46,6 +46,7 @@ struct inner {
 struct gate {
 	struct mime_limits limits;
 	size_t             message_size, opaque_size, signature_size, recipients;
+	bool               old_digests;         /* SHA-1 is judged, too: conformance tests */
 
 	enum reason        stream, signature;   /* the first of each */
 	struct letterhead  head;
@@ -209,7 +210,7 @@ static bool is_signature(const char *type)
 }
 
 /* Our name of the digest that micalg names; NULL: it names none we take. */
-static const char *find_digest(const char *micalg)
+static const char *find_digest(const struct gate *g, const char *micalg)
 {
 	static const char *const names[][3] = {
 		{ "sha256", "sha-256", "sha256" }, { "sha384", "sha-384", "sha384" }, { "sha512", "sha-512", "sha512" },
@@ -218,7 +219,7 @@ static const char *find_digest(const char *micalg)
 	for (size_t i = 0; i < COUNT_OF(names); i++)
 		if (one_of(micalg, names[i][1], names[i][2]))
 			return names[i][0];
-	return NULL;
+	return g->old_digests && one_of(micalg, "sha-1", "sha1") ? "sha1" : NULL;
 }
 
 static enum reason begin_detached(struct gate *g, const struct media *m)
@@ -226,7 +227,7 @@ static enum reason begin_detached(struct gate *g, const struct media *m)
 	g->shape = DETACHED;
 	if (!is_signature(m->protocol))
 		return REASON_SIGNED_PROTOCOL;
-	g->digest_name = find_digest(m->micalg);
+	g->digest_name = find_digest(g, m->micalg);
 	if (!g->digest_name)
 		return REASON_MICALG;
 	g->digest = digest_new(g->digest_name);
@@ -409,6 +410,7 @@ struct gate *gate_new(const struct conf *conf)
 	g->opaque_size = conf->opaque_size_limit;
 	g->signature_size = conf->signature_size_limit;
 	g->recipients = conf->recipient_limit;
+	g->old_digests = strcmp(conf->signature_profile, "pkix") == 0;
 	g->mime = mime_new(&g->limits, &hooks, g);
 	g->canon = canon_new();
 	gate_restart(g);

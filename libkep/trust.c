@@ -1,21 +1,21 @@
 #include "libkep/trust.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "libkep/crl.h"
 #include "libkep/digest.h"
+#include "libkep/folder.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 
-#define FILE_LIMIT (16u << 20)
-#define KNOWN_SIZE 512          /* a power of two; about 4 KB each */
+#define FILE_LIMIT     (16u << 20)
+#define CHAIN_DEPTH    6
+#define SECURITY_LEVEL 2        /* 112 bits: RSA of 2048, curves of 224, no SHA-1 */
+#define KNOWN_SIZE     512          /* a power of two; about 4 KB each */
 
 /* Certificates that were trusted once, each at the slot of its digest; the next
  * one of a slot drives the last one out. */
@@ -28,36 +28,18 @@ struct known {
 };
 
 struct trust {
-	X509_STORE   *store;
-	size_t        anchors;
-	struct known *known;
-	struct profile profile;
+	X509_STORE        *store;
+	struct profile     profile;
+	struct trust_rules rules;
+	size_t             anchors, crls;
+	usec               crls_until;
+	struct known      *known;
 };
 
 static bool complain(struct buf *error, const char *file, const char *what)
 {
 	ERR_clear_error();
-	buf_clear(error);
-	buf_addf(error, "%s: %s", file, what);
-	return false;
-}
-
-static bool slurp(const char *file, struct buf *text, struct buf *error)
-{
-	FILE *f = fopen(file, "re");
-	char block[16384];
-	size_t n;
-	bool ok;
-
-	if (!f)
-		return complain(error, file, strerror(errno));
-	while ((n = fread(block, 1, sizeof block, f)) > 0 && text->n <= FILE_LIMIT)
-		buf_add(text, span_of(block, n));
-	ok = !ferror(f);
-	fclose(f);
-	if (!ok)
-		return complain(error, file, "cannot be read");
-	return text->n <= FILE_LIMIT || complain(error, file, "larger than 16 MB; keep only the CAs that issue e-signatures");
+	return folder_complain(error, file, what);
 }
 
 /* Not self-signed: the store may use it on the way to an anchor, never as one,
@@ -107,105 +89,159 @@ static bool add_pem(struct trust *t, struct span pem, const char *file, struct b
 	return n > 0 || complain(error, file, "holds no certificate");
 }
 
-static bool add_file(struct trust *t, const char *file, struct buf *error)
+static bool add_file(void *arg, const char *file, struct span octets, struct buf *error)
 {
-	struct buf text = BUF_INIT;
-	bool ok = slurp(file, &text, error);
+	bool pem = octets.n && memmem(octets.p, octets.n, "-----BEGIN", 10);
 
-	if (ok)
-		ok = text.n && memmem(text.p, text.n, "-----BEGIN", 10) ? add_pem(t, buf_span(&text), file, error)
-		                                                       : add_der(t, buf_span(&text), file, error);
-	buf_release(&text);
+	return pem ? add_pem(arg, octets, file, error) : add_der(arg, octets, file, error);
+}
+
+static bool add_anchors(struct trust *t, const char *path, struct buf *error)
+{
+	static const char *const ends[] = { ".pem", ".crt", ".cer", NULL };
+
+	if (!folder_each(path, ends, FILE_LIMIT, add_file, t, error))
+		return false;
+	return t->anchors > 0 || complain(error, path, "no self-signed CA certificate there; put the roots of the e-signature issuers in *.pem files");
+}
+
+/* -- rules -------------------------------------------------------------------- */
+
+/* One of the words, by its number; false: *error. */
+static bool choose(const char *key, const char *value, const char *const *words, unsigned *out, struct buf *error)
+{
+	for (*out = 0; words[*out]; (*out)++)
+		if (strcmp(value, words[*out]) == 0)
+			return true;
+	buf_clear(error);
+	buf_addf(error, "%s = %s; write", key, value);
+	for (size_t i = 0; words[i]; i++)
+		buf_addf(error, "%s %s", i == 0 ? "" : words[i + 1] ? "," : " or", words[i]);
+	return false;
+}
+
+/* The way chains are judged lies in the store, and each judgement inherits it. */
+static void set_rules(struct trust *t)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_get0_param(t->store);
+	unsigned long flags = X509_V_FLAG_X509_STRICT | X509_V_FLAG_POLICY_CHECK;
+
+	if (t->rules.revocation)
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_EXTENDED_CRL_SUPPORT | X509_V_FLAG_USE_DELTAS;
+	X509_VERIFY_PARAM_set_flags(param, flags);
+	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH);
+	X509_VERIFY_PARAM_set_auth_level(param, t->profile.kind == PROFILE_PKIX ? 0 : SECURITY_LEVEL);
+}
+
+static bool add_policy(X509_VERIFY_PARAM *param, struct span oid, struct buf *error)
+{
+	char *text = mem_span(oid);
+	ASN1_OBJECT *policy = OBJ_txt2obj(text, 1);
+	bool ok = policy && X509_VERIFY_PARAM_add0_policy(param, policy);
+
+	if (!ok)
+		complain(error, "chain_policies", "not a list of OIDs in dotted form, separated by blanks");
+	free(text);
 	return ok;
 }
 
-static int wanted(const struct dirent *e)
+static bool set_policies(struct trust *t, const struct conf *conf, struct buf *error)
 {
-	static const char *const ends[] = { ".pem", ".crt", ".cer" };
-	struct span name = span_str(e->d_name);
+	X509_VERIFY_PARAM *param = X509_STORE_get0_param(t->store);
+	struct span rest = span_str(conf->chain_policies);
+	unsigned long flags = (conf->require_policy ? X509_V_FLAG_EXPLICIT_POLICY : 0) |
+	    (conf->inhibit_policy_mapping ? X509_V_FLAG_INHIBIT_MAP : 0) | (conf->inhibit_any_policy ? X509_V_FLAG_INHIBIT_ANY : 0);
+	/* Without any, OpenSSL would take none as good where a CA asks for one. */
+	bool ok = rest.n > 0 || add_policy(param, SPAN("2.5.29.32.0"), error);
 
-	for (size_t i = 0; i < COUNT_OF(ends); i++)
-		if (name.n > 4 && e->d_name[0] != '.' && span_caseeq(span_of(name.p + name.n - 4, 4), span_str(ends[i])))
-			return 1;
-	return 0;
-}
+	X509_VERIFY_PARAM_set_flags(param, flags);
+	while (ok && rest.n) {
+		struct span oid = span_cut(&rest, ' ');
 
-static bool add_directory(struct trust *t, const char *path, struct buf *error)
-{
-	struct dirent **entries = NULL;
-	int n = scandir(path, &entries, wanted, alphasort);
-	bool ok = n >= 0 || complain(error, path, strerror(errno));
-
-	for (int i = 0; i < n; i++) {
-		char *file = mem_printf("%s/%s", path, entries[i]->d_name);
-		struct stat st;
-
-		if (ok && stat(file, &st) != 0)
-			ok = complain(error, file, strerror(errno));
-		else if (ok && S_ISREG(st.st_mode))
-			ok = add_file(t, file, error);
-		free(file);
-		free(entries[i]);
+		if (oid.n)
+			ok = add_policy(param, oid, error);
 	}
-	free(entries);
 	return ok;
 }
 
-struct trust *trust_load(const char *path, struct buf *error)
+static bool read_rules(struct trust *t, const struct conf *conf, struct buf *error)
+{
+	static const char *const revocations[] = { "auto", "required", "off", NULL };
+	unsigned revocation;
+
+	if (!profile_read(&t->profile, conf, error) || !choose("revocation", conf->revocation, revocations, &revocation, error))
+		return false;
+	if (revocation == 1 && !*conf->trust_crls)
+		return complain(error, "revocation = required", "trust_crls names no folder of CRLs; set it, and fill it with kepctl trust refresh");
+	t->rules.revocation = revocation != 2 && *conf->trust_crls;
+	t->rules.crl_grace = conf->crl_grace;
+	return true;
+}
+
+/* Put the key before what is wrong with it. */
+static bool blame(struct buf *error, const char *key)
+{
+	char *words = buf_take(error);
+
+	buf_addf(error, "%s: %s", key, words);
+	free(words);
+	return false;
+}
+
+static bool add_crls(struct trust *t, const struct conf *conf, struct buf *error)
+{
+	return !t->rules.revocation || crl_load(t->store, conf->trust_crls, conf->crl_size_limit, &t->crls, &t->crls_until, error) ||
+	    blame(error, "trust_crls");
+}
+
+/* -- life --------------------------------------------------------------------- */
+
+static struct trust *make(void)
 {
 	struct trust *t = mem_new(sizeof *t);
-	struct stat st;
-	bool ok;
 
 	profile_init(&t->profile);
 	t->known = mem_new(sizeof *t->known);
 	pthread_mutex_init(&t->known->lock, NULL);
 	if (!(t->store = X509_STORE_new()))
 		log_fatal("out of memory");
-	if (stat(path, &st) != 0)
-		ok = complain(error, path, strerror(errno));
-	else
-		ok = S_ISDIR(st.st_mode) ? add_directory(t, path, error) : add_file(t, path, error);
-	if (ok && t->anchors == 0)
-		ok = complain(error, path, "no self-signed CA certificate there; put the roots of the e-signature issuers in *.pem files");
+	return t;
+}
+
+static struct trust *made(struct trust *t, bool ok)
+{
 	if (ok)
 		return t;
 	trust_free(t);
 	return NULL;
 }
 
+struct trust *trust_load(const char *path, struct buf *error)
+{
+	struct trust *t = make();
+
+	set_rules(t);
+	return made(t, add_anchors(t, path, error));
+}
+
+struct trust *trust_configure(const struct conf *conf, struct buf *error)
+{
+	struct trust *t = make();
+	bool ok = read_rules(t, conf, error) && set_policies(t, conf, error);
+
+	set_rules(t);
+	return made(t, ok && (add_anchors(t, conf->trust_anchors, error) || blame(error, "trust_anchors")) && add_crls(t, conf, error));
+}
+
 void trust_demand(struct trust *t, const struct profile *p)
 {
 	t->profile = *p;
+	set_rules(t);
 }
 
 const struct profile *trust_profile(const struct trust *t)
 {
 	return &t->profile;
-}
-
-/* Put the key before what is wrong with it. */
-static void blame(struct buf *error, const char *key)
-{
-	char *words = buf_take(error);
-
-	buf_addf(error, "%s: %s", key, words);
-	free(words);
-}
-
-struct trust *trust_configure(const struct conf *conf, struct buf *error)
-{
-	struct profile p;
-	struct trust *t;
-
-	if (!profile_read(&p, conf, error))
-		return NULL;
-	t = trust_load(conf->trust_anchors, error);
-	if (t)
-		trust_demand(t, &p);
-	else
-		blame(error, "trust_anchors");
-	return t;
 }
 
 void trust_free(struct trust *t)
@@ -223,6 +259,37 @@ void trust_free(struct trust *t)
 size_t trust_count(const struct trust *t)
 {
 	return t->anchors;
+}
+
+const struct trust_rules *trust_rules(const struct trust *t)
+{
+	return &t->rules;
+}
+
+static void say_until(usec until, struct buf *out)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (until == 0)
+		return;
+	clock_text(text, until);
+	buf_addf(out, ", the first to be replaced by %.19sZ", text);
+}
+
+void trust_describe(const struct trust *t, const struct conf *conf, struct buf *out)
+{
+	buf_clear(out);
+	buf_adds(out, conf->trust_anchors);
+	if (t->rules.revocation)
+		buf_addf(out, " and %s", conf->trust_crls);
+	buf_addf(out, ": %zu trust anchor%s", t->anchors, t->anchors == 1 ? "" : "s");
+	if (!t->rules.revocation)
+		buf_adds(out, ", revocation is not checked");
+	else if (t->crls == 0)
+		buf_adds(out, ", no CRL: every signature is answered 451 until kepctl trust refresh has fetched some");
+	else
+		buf_addf(out, ", %zu CRL%s", t->crls, t->crls == 1 ? "" : "s");
+	say_until(t->crls_until, out);
 }
 
 struct x509_store_st *trust_store(const struct trust *t)

@@ -1,12 +1,18 @@
-/* trust.h - the trust anchors of e-signatures.  The anchors are const once loaded;
- * a reload makes a new trust and swaps the pointer.  It also remembers decoded
+/* trust.h - the trust anchors of e-signatures, the CRLs, and how chains are judged.
+ * All that is const once loaded; a reload makes a new trust and swaps the pointer.  It also remembers decoded
  * certificates of signers that were trusted, behind a lock of its own, so that
  * the next signature of the same people costs less; that changes no answer. */
 #ifndef KEP_TRUST_H
 #define KEP_TRUST_H
 
 #include "libkep/buf.h"
+#include "libkep/clock.h"
 #include "libkep/profile.h"
+
+struct trust_rules {
+	bool revocation;        /* every certificate but the anchor is looked up in the CRLs */
+	usec crl_grace;         /* a CRL serves so long after its nextUpdate */
+};
 
 struct trust;
 struct x509_st;
@@ -22,11 +28,16 @@ void trust_free(struct trust *t);
  * before t is shared.  Copied. */
 void trust_demand(struct trust *t, const struct profile *p);
 const struct profile *trust_profile(const struct trust *t);
-/* All that kep.conf says of signatures: the anchors, the profile.  NULL: *error
+/* All that kep.conf says of signatures: the anchors, the CRLs, the policies of
+ * chains, the profile.  NULL: *error
  * names the key and how to mend it.  conf must outlive it. */
 struct trust *trust_configure(const struct conf *conf, struct buf *error);
 size_t trust_count(const struct trust *t);
-/* For cms.c: the store, borrowed. */
+const struct trust_rules *trust_rules(const struct trust *t);
+/* "FOLDERS: 3 trust anchors, 5 CRLs, the first to be replaced by ..." for the log;
+ * conf is what it was made with. */
+void trust_describe(const struct trust *t, const struct conf *conf, struct buf *out);
+/* For chain.c and crl.c: the store, borrowed. */
 struct x509_store_st *trust_store(const struct trust *t);
 /* For cms.c: the decoded certificate of these octets; the caller frees it.
  * NULL: it is not exactly one certificate. */

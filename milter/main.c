@@ -88,13 +88,23 @@ static bool limits_valid(const struct conf *c, struct buf *error)
 	return false;
 }
 
+/* What switches checks off judges no real mail. */
+static bool profile_valid(const struct conf *c, const struct options *o, struct buf *error)
+{
+	if (o->offline || strcmp(c->signature_profile, "pkix") != 0)
+		return true;
+	buf_clear(error);
+	buf_adds(error, "signature_profile = pkix is for conformance tests with -t only; write smime or nes");
+	return false;
+}
+
 static bool conf_load(struct conf *c, const struct options *o, struct buf *error)
 {
 	bool ok = conf_read(c, o->file, error);
 
 	for (size_t i = 0; ok && i < o->sets; i++)
 		ok = conf_set(c, o->set[i], error);
-	return ok && closed_valid(c, error) && limits_valid(c, error);
+	return ok && closed_valid(c, error) && limits_valid(c, error) && profile_valid(c, o, error);
 }
 
 static int fail(const struct buf *error, int code)
@@ -114,10 +124,14 @@ static void *serve(void *arg)
  * left to SIGHUP: reload.h. */
 static void run(const struct conf *conf)
 {
+	struct buf trust = BUF_INIT;
 	pthread_t thread;
 	bool good = false;
 	int failed;
 
+	reload_describe(conf, &trust);
+	log_info("trust read from %s", buf_str(&trust));
+	buf_release(&trust);
 	reload_start(conf);
 	failed = pthread_create(&thread, NULL, serve, &good);
 	if (failed)

@@ -5,7 +5,9 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
+#include "libkep/folder.h"
 #include "libkep/log.h"
 #include "milter/anchors.h"
 
@@ -44,30 +46,66 @@ void reload_prepare(void)
 	sigaction(SIGUSR1, &on, NULL);
 }
 
-static void reload(const struct conf *conf)
+void reload_describe(const struct conf *conf, struct buf *out)
 {
-	struct buf error = BUF_INIT;
-	struct anchors *a;
+	struct anchors *a = anchors_take();
 
-	if (anchors_load(conf, &error)) {
-		a = anchors_take();
-		log_info("trust anchors read again from %s, now %zu", conf->trust_anchors, trust_count(anchors_trust(a)));
-		anchors_give(a);
-	} else {
-		log_warn("trust anchors not read again, the old ones stay: %s", buf_str(&error));
-	}
-	buf_release(&error);
+	trust_describe(anchors_trust(a), conf, out);
+	anchors_give(a);
 }
 
-static void *run(void *conf)
+static void reload(const struct conf *conf)
 {
-	mask(SIG_UNBLOCK, SIGUSR1, SIGUSR1);
-	for (;;) {
+	struct buf words = BUF_INIT;
+
+	if (anchors_load(conf, &words)) {
+		reload_describe(conf, &words);
+		log_info("trust read again from %s", buf_str(&words));
+	} else {
+		log_warn("trust not read again, the old one stays: %s", buf_str(&words));
+	}
+	buf_release(&words);
+}
+
+static uint64_t mark(const struct conf *conf)
+{
+	return folder_mark(conf->trust_anchors) ^ (*conf->trust_crls ? folder_mark(conf->trust_crls) * 3 : 0);
+}
+
+/* Wait for a signal, or until it is time to look again; true: a signal came. */
+static bool wait_signal(const struct conf *conf)
+{
+	struct timespec until;
+
+	if (conf->trust_watch == 0) {
 		while (sem_wait(&wanted) != 0)
 			;
-		while (sem_trywait(&wanted) == 0)       /* many signals, one reload */
-			;
-		reload(conf);
+	} else {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += (time_t)(conf->trust_watch / 1000000);
+		while (sem_timedwait(&wanted, &until) != 0)
+			if (errno == ETIMEDOUT)
+				return false;
+	}
+	while (sem_trywait(&wanted) == 0)       /* many signals, one reload */
+		;
+	return true;
+}
+
+static void *run(void *arg)
+{
+	const struct conf *conf = arg;
+	uint64_t seen = mark(conf);
+
+	mask(SIG_UNBLOCK, SIGUSR1, SIGUSR1);
+	for (;;) {
+		bool asked = wait_signal(conf);
+		/* Taken before reading: a change meanwhile is seen the next time. */
+		uint64_t now = mark(conf);
+
+		if (asked || now != seen)
+			reload(conf);
+		seen = now;
 	}
 	return NULL;
 }

@@ -1,6 +1,7 @@
 #include "libkep/conf.h"
 
-/* reload.h - SIGHUP and SIGUSR1 read the trust anchors again.
+/* reload.h - SIGHUP, SIGUSR1, or a change of the files read trust anchors and CRLs
+ * again.
  *
  * libmilter waits for SIGHUP in a thread of its own and takes it for "stop".
  * A signal sent to the process goes to its first thread when that one takes it,
@@ -18,6 +19,8 @@ void reload_prepare(void);
 /* Start the thread that reloads what conf says (borrowed for good) into anchors.h, and
  * open SIGHUP in this, the first thread. */
 void reload_start(const struct conf *conf);
+/* What is in use and where it came from, for the log. */
+void reload_describe(const struct conf *conf, struct buf *out);
 /* Call first in each thread that is made after reload_start(): a new thread has
  * the open SIGHUP of the one that made it. */
 void reload_shield(void);

@@ -24,6 +24,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/gate_test \
 	tests/unit/corpus_test \
 	tests/unit/display_test \
+	tests/unit/pkits_test \
 	tests/unit/signer_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
@@ -147,3 +148,7 @@ tests_unit_signer_test_LDADD = $(TEST_LIBS)
 tests_unit_display_test_SOURCES = tests/unit/display_test.c tests/unit/exact.h
 tests_unit_display_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_display_test_LDADD = $(TEST_LIBS)
+
+tests_unit_pkits_test_SOURCES = tests/unit/pkits_test.c tests/unit/pki.h
+tests_unit_pkits_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_pkits_test_LDADD = $(TEST_LIBS)

@@ -261,7 +261,7 @@ class Conversation:
         self.policyd.up()
         own = {"milter_socket": f"unix:{self.dir.name}/milter.sock", "milter_socket_group": "", "user": "",
                "ask_socket": self.policyd.path, "trust_anchors": self.dir.name + "/trust",
-               "hostname": "mx1.hs01.kep.test", "ask_timeout": "5s"}
+               "hostname": "mx1.hs01.kep.test", "ask_timeout": "5s", "trust_watch": "0"}
         with open(self.dir.name + "/kep.conf", "w", encoding="utf-8") as f:
             f.writelines(f"{k} = {v}\n" for k, v in {**own, **dict(self.conf)}.items())
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

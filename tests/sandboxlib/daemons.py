@@ -36,6 +36,7 @@ database_operator = {operator_db}
 database_auditor = {auditor_db}
 database_owner = {owner_db}
 {sql}trust_anchors = {trust}
+revocation = off
 seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
 message_size_limit = 30M

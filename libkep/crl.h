@@ -1,0 +1,34 @@
+/* crl.h - revocation lists (RFC 5280 section 5): those of the operator's own
+ * folder.  A list is believed only when it is signed; that is seen by chain.c
+ * each time one is used, and by crl_judge() before one is put into the folder. */
+#ifndef KEP_CRL_H
+#define KEP_CRL_H
+
+#include "libkep/buf.h"
+#include "libkep/clock.h"
+
+struct x509_store_st;
+struct trust;
+
+/* Put the CRLs of a file, or of all *.crl, *.pem and *.der files of a folder (PEM
+ * or DER, full, delta or indirect), into a store.  limit: octets a file.  *n: how
+ * many; *until: when the first of them wants to be replaced, 0: none does.
+ * false: *error names the file and what is wrong. */
+bool crl_load(struct x509_store_st *store, const char *path, size_t limit, size_t *n, usec *until, struct buf *error);
+
+/* What a CRL says of itself. */
+struct crl {
+	char  *issuer;          /* RFC 2253 form, for people */
+	usec   this_update;
+	usec   next_update;     /* 0: it names none */
+	bool   delta;
+	size_t entries;
+};
+void crl_release(struct crl *c);
+
+/* Is this (PEM or DER) one CRL, issued by a CA that leads to an anchor of trust at
+ * that time, and signed by it?  true: *out is filled and *der is its DER form.
+ * false: *error says what is wrong. */
+bool crl_judge(struct span octets, const struct trust *trust, usec at, struct crl *out, struct buf *der, struct buf *error);
+
+#endif
