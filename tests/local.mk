@@ -25,6 +25,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/corpus_test \
 	tests/unit/display_test \
 	tests/unit/pkits_test \
+	tests/unit/attack_test \
 	tests/unit/signer_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
@@ -33,9 +34,10 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
+EXTRA_DIST += tests/attack/catalogue tests/attack/run
 EXTRA_DIST += tests/pki tests/pki_signer.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
-TESTS += tests/layers tests/layers_test tests/documented
+TESTS += tests/layers tests/layers_test tests/documented tests/attack/run
 endif
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
@@ -133,7 +135,7 @@ tests_unit_base64_test_SOURCES = tests/unit/base64_test.c tests/unit/exact.h
 tests_unit_base64_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_base64_test_LDADD = $(TEST_LIBS)
 
-tests_unit_gate_test_SOURCES = tests/unit/gate_test.c tests/unit/exact.h tests/unit/pki.h
+tests_unit_gate_test_SOURCES = tests/unit/gate_test.c tests/unit/exact.h tests/unit/pieces.h tests/unit/pki.h
 tests_unit_gate_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_gate_test_LDADD = $(TEST_LIBS)
 
@@ -152,3 +154,7 @@ tests_unit_display_test_LDADD = $(TEST_LIBS)
 tests_unit_pkits_test_SOURCES = tests/unit/pkits_test.c tests/unit/pki.h
 tests_unit_pkits_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_pkits_test_LDADD = $(TEST_LIBS)
+
+tests_unit_attack_test_SOURCES = tests/unit/attack_test.c tests/unit/exact.h tests/unit/pieces.h tests/unit/pki.h
+tests_unit_attack_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_attack_test_LDADD = $(TEST_LIBS)

@@ -6,7 +6,7 @@
 
 #include "libkep/clock.h"
 #include "libkep/gate.h"
-#include "tests/unit/exact.h"
+#include "tests/unit/pieces.h"
 #include "tests/unit/pki.h"
 
 #define HEAD \
@@ -76,42 +76,6 @@ static void change(struct buf *b, struct span find, struct span by)
 	buf_add(&out, span_of(hit + find.n, b->n - (size_t)(hit - b->p) - find.n));
 	buf_release(b);
 	*b = out;
-}
-
-static void push(struct gate *g, struct span octets)
-{
-	struct span copy = exact(octets);
-
-	gate_push(g, copy);
-	exact_free(copy);
-}
-
-static void push_every(struct gate *g, struct span message, size_t n)
-{
-	for (size_t i = 0; i < message.n; i += n)
-		push(g, span_of(message.p + i, message.n - i < n ? message.n - i : n));
-}
-
-/* As a milter hears it: field by field, folded with LF.  false: not cut so. */
-static bool push_fields(struct gate *g, struct span message)
-{
-	struct span name, value;
-	int more;
-
-	while ((more = header_next(&message, &name, &value)) == 1) {
-		struct buf folded = BUF_INIT;
-
-		for (size_t i = 0; i < value.n; i++)
-			if (value.p[i] != '\r')
-				buf_addc(&folded, value.p[i]);
-		gate_field(g, name, buf_span(&folded));
-		buf_release(&folded);
-	}
-	if (more != 0)
-		return false;
-	gate_end_of_header(g);
-	push(g, message);
-	return true;
 }
 
 static void assert_same(const struct verdict *a, const struct verdict *b)
