@@ -65,7 +65,7 @@ BEGIN
 	SELECT CASE WHEN EXISTS (SELECT FROM kep.evidence AS e WHERE e.kep_id = m.kep_id AND e.recipient_index = 0) THEN 'accepted'
 	            WHEN EXISTS (SELECT FROM kep.void_trace AS v WHERE v.kep_id = m.kep_id) THEN 'void'
 	            ELSE 'pending' END,
-	       m.host, m.queue_id, m.sender, m.provider IS NULL, m.login, kep.time_text(m.sent_at), m.size, m.canonical,
+	       m.host, m.queue_id, CASE WHEN m.provider IS NULL THEN m.sender ELSE m.from_address END, m.provider IS NULL, m.login, kep.time_text(m.sent_at), m.size, m.canonical,
 	       m.sha256, m.sha512, m.message_id, m.signer,
 	       (SELECT e.id FROM kep.evidence AS e WHERE e.kep_id = m.kep_id ORDER BY e.recorded_at DESC, e.id DESC LIMIT 1),
 	       kep.hop_recipients(m.kep_id)

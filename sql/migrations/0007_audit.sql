@@ -4,7 +4,8 @@
 SET ROLE kep_owner;
 
 CREATE VIEW kep.message_facts AS
-SELECT m.kep_id, m.host, m.queue_id, m.message_id, m.sender, r.recipient_index, r.address AS recipient, m.sent_at,
+SELECT m.kep_id, m.host, m.queue_id, m.message_id,
+       CASE WHEN m.provider IS NULL THEN m.sender ELSE m.from_address END AS sender, r.recipient_index, r.address AS recipient, m.sent_at,
        d.event_time AS delivered_at, rd.event_time AS read_at, dr.event_time AS deemed_read_at,
        m.sha256, m.sha512, m.size, m.signer ->> 'subject' AS signer,
        CASE WHEN x.accepted IS NULL THEN CASE WHEN v.kep_id IS NULL THEN 'pending' ELSE 'void' END
@@ -31,7 +32,7 @@ COMMENT ON COLUMN kep.message_facts.kep_id IS 'our id of the message';
 COMMENT ON COLUMN kep.message_facts.host IS 'the mail host that took it';
 COMMENT ON COLUMN kep.message_facts.queue_id IS 'Postfix''s queue id there';
 COMMENT ON COLUMN kep.message_facts.message_id IS 'its Message-ID field';
-COMMENT ON COLUMN kep.message_facts.sender IS 'sender (gönderici)';
+COMMENT ON COLUMN kep.message_facts.sender IS 'sender (gönderici); of another provider''s mail the From address, since its envelope sender is a return address';
 COMMENT ON COLUMN kep.message_facts.recipient_index IS 'number of the recipient in the message';
 COMMENT ON COLUMN kep.message_facts.recipient IS 'recipient (alıcı)';
 COMMENT ON COLUMN kep.message_facts.sent_at IS 'time of sending (gönderi zamanı)';
@@ -95,7 +96,7 @@ COMMENT ON COLUMN kep.messages.host IS 'the mail host that took it';
 COMMENT ON COLUMN kep.messages.queue_id IS 'Postfix''s queue id there';
 COMMENT ON COLUMN kep.messages.message_id IS 'its Message-ID field';
 COMMENT ON COLUMN kep.messages.sent_at IS 'time of sending (gönderi zamanı)';
-COMMENT ON COLUMN kep.messages.sender IS 'sender address (gönderici)';
+COMMENT ON COLUMN kep.messages.sender IS 'envelope sender (gönderici); of another provider''s mail its return address';
 COMMENT ON COLUMN kep.messages.provider IS 'the sender''s provider (KEPHS); empty: ourselves';
 COMMENT ON COLUMN kep.messages.login IS 'the login it was sent with; empty: from another provider';
 COMMENT ON COLUMN kep.messages.client IS 'IP address it was sent from';

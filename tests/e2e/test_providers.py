@@ -29,6 +29,9 @@ def test_message_to_the_other_provider(both):
     rows = there.postgres.sql("SELECT e.outcome FROM kep.evidences e JOIN kep.messages m USING (kep_id) WHERE m.message_id = "
                               f"'{mail.header(got, 'Message-ID')}' ORDER BY 1")
     assert [r[0] for r in rows] == ["B.1", "D.1"]
+    assert there.postgres.sql("SELECT DISTINCT f.sender, convert_from(e.body, 'UTF8')::json -> 'sender' ->> 'address' FROM kep.message_facts f"
+                              f" JOIN kep.evidences e USING (kep_id) WHERE f.message_id = '{mail.header(got, 'Message-ID')}'") == [[a, a]], \
+        "the sender is the holder, not the return address of the envelope"
 
 
 def test_message_to_both(both):
