@@ -258,3 +258,65 @@ bool crl_judge(struct span octets, const struct trust *trust, usec at, struct cr
 	X509_CRL_free(crl);
 	return ok;
 }
+
+/* -- where they are ----------------------------------------------------------- */
+
+static bool is_listed(struct span list, struct span url)
+{
+	while (list.n)
+		if (span_eq(span_cut(&list, ' '), url))
+			return true;
+	return false;
+}
+
+/* A URL of printable ASCII and nothing else, as it will be an argument and a log line. */
+static bool is_plain_url(struct span url)
+{
+	for (size_t i = 0; i < url.n; i++)
+		if (url.p[i] <= ' ' || url.p[i] > '~')
+			return false;
+	return span_casestarts(url, SPAN("http://")) || span_casestarts(url, SPAN("https://"));
+}
+
+static void add_url(const GENERAL_NAME *name, struct buf *urls)
+{
+	struct span url;
+
+	if (name->type != GEN_URI)
+		return;
+	url = span_of((const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
+	              (size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier));
+	if (!is_plain_url(url) || is_listed(buf_span(urls), url))
+		return;
+	if (urls->n)
+		buf_addc(urls, ' ');
+	buf_add(urls, url);
+}
+
+static void add_points(const X509 *x, int extension, struct buf *urls)
+{
+	CRL_DIST_POINTS *points = X509_get_ext_d2i(x, extension, NULL, NULL);
+
+	for (int i = 0; i < sk_DIST_POINT_num(points); i++) {
+		const DIST_POINT_NAME *at = sk_DIST_POINT_value(points, i)->distpoint;
+
+		for (int k = 0; at && at->type == 0 && k < sk_GENERAL_NAME_num(at->name.fullname); k++)
+			add_url(sk_GENERAL_NAME_value(at->name.fullname, k), urls);
+	}
+	CRL_DIST_POINTS_free(points);
+}
+
+void crl_urls(const struct trust *trust, struct buf *urls)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(trust_store(trust));
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		const X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (!x)
+			continue;
+		add_points(x, NID_crl_distribution_points, urls);
+		add_points(x, NID_freshest_crl, urls);
+	}
+	ERR_clear_error();
+}

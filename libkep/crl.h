@@ -31,4 +31,9 @@ void crl_release(struct crl *c);
  * false: *error says what is wrong. */
 bool crl_judge(struct span octets, const struct trust *trust, usec at, struct crl *out, struct buf *der, struct buf *error);
 
+/* Append, each once and blank-separated, the http and https URLs at which the
+ * certificates of the trust store - nobody else's - say that CRLs are to be had
+ * (cRLDistributionPoints, freshestCRL). */
+void crl_urls(const struct trust *trust, struct buf *urls);
+
 #endif

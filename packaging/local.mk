@@ -7,16 +7,17 @@ kepdovecotdir = $(kepexampledir)/dovecot
 dist_kepdovecot_DATA = packaging/dovecot/kep.conf
 kepsystemddir = $(kepexampledir)/systemd
 dist_kepsystemd_DATA = packaging/systemd/kep.sysusers packaging/systemd/kep.tmpfiles
-KEP_UNITS = packaging/systemd/kep-milter.service packaging/systemd/kep-policyd.service
-EXTRA_DIST += packaging/systemd/kep-milter.service.in packaging/systemd/kep-policyd.service.in
+KEP_UNITS = packaging/systemd/kep-milter.service packaging/systemd/kep-policyd.service packaging/systemd/kep-trust.service
+EXTRA_DIST += packaging/systemd/kep-milter.service.in packaging/systemd/kep-policyd.service.in packaging/systemd/kep-trust.service.in \
+	packaging/systemd/kep-trust.timer
 CLEANFILES += $(KEP_UNITS)
 
 # ./configure --with-systemdsystemunitdir=DIR installs the units there, else they are examples.
 if HAVE_SYSTEMD
-systemdsystemunit_DATA = $(KEP_UNITS)
+systemdsystemunit_DATA = $(KEP_UNITS) packaging/systemd/kep-trust.timer
 else
-nodist_kepsystemd_DATA = $(KEP_UNITS)
+nodist_kepsystemd_DATA = $(KEP_UNITS) packaging/systemd/kep-trust.timer
 endif
 
 packaging/systemd/kep-%.service: packaging/systemd/kep-%.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) packaging/systemd && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/packaging/systemd/kep-$*.service.in >$@
+	$(AM_V_GEN)$(MKDIR_P) packaging/systemd && sed 's|[@]sbindir[@]|$(sbindir)|g; s|[@]bindir[@]|$(bindir)|g' $(srcdir)/packaging/systemd/kep-$*.service.in >$@

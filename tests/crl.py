@@ -1,0 +1,29 @@
+"""crl.py - revocation lists for tests, made with openssl(1)."""
+import datetime
+import tempfile
+
+from sandboxlib.pki import maker
+
+
+def stamp(hours):
+    """The time that many hours from now, as openssl ca reads it."""
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)).strftime("%y%m%d%H%M%SZ")
+
+
+def serial(pki, name):
+    """Serial number of PKI/NAME.pem, hexadecimal."""
+    return maker.openssl("x509", "-noout", "-serial", "-in", f"{pki}/{name}.pem").decode().strip().split("=")[1]
+
+
+def make(pki, ca, revoked=(), last=-1, until=24):
+    """A CRL in PEM of PKI/CA.pem; revoked: names of certificates; last, until: hours from now."""
+    with tempfile.TemporaryDirectory(dir=pki) as tmp:
+        with open(tmp + "/cnf", "w", encoding="utf-8") as f:
+            f.write(f"[ca]\ndefault_ca = a\n[a]\ndatabase = {tmp}/index\ncrlnumber = {tmp}/number\ndefault_md = sha256\ncrl_extensions = e\n"
+                    "[e]\nauthorityKeyIdentifier = keyid\n")
+        with open(tmp + "/number", "w", encoding="utf-8") as f:
+            f.write("01\n")
+        with open(tmp + "/index", "w", encoding="utf-8") as f:
+            f.writelines(f"R\t{stamp(9999)}\t{stamp(last)}\t{serial(pki, name)}\tunknown\t/CN=x\n" for name in revoked)
+        return maker.openssl("ca", "-gencrl", "-config", tmp + "/cnf", "-cert", f"{pki}/{ca}.pem", "-keyfile", f"{pki}/{ca}.key",
+                             "-crl_lastupdate", stamp(last), "-crl_nextupdate", stamp(until))
