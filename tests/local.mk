@@ -23,6 +23,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/base64_test \
 	tests/unit/gate_test \
 	tests/unit/corpus_test \
+	tests/unit/oracle_test \
 	tests/unit/display_test \
 	tests/unit/pkits_test \
 	tests/unit/attack_test \
@@ -158,3 +159,7 @@ tests_unit_pkits_test_LDADD = $(TEST_LIBS)
 tests_unit_attack_test_SOURCES = tests/unit/attack_test.c tests/unit/exact.h tests/unit/pieces.h tests/unit/pki.h
 tests_unit_attack_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_attack_test_LDADD = $(TEST_LIBS)
+
+tests_unit_oracle_test_SOURCES = tests/unit/oracle_test.c tests/unit/oracle.h tests/unit/exact.h tests/unit/pki.h
+tests_unit_oracle_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_oracle_test_LDADD = $(TEST_LIBS)

@@ -5,7 +5,7 @@ tests_bench_hashmilter_CFLAGS = $(AM_CFLAGS) $(MILTER_CFLAGS)
 tests_bench_hashmilter_LDADD = $(MILTER_LIBS) $(CRYPTO_LIBS)
 tests_bench_smtpload_SOURCES = tests/bench/smtpload.c
 tests_bench_smtpload_LDADD = $(KEP_LIBS)
-tests_bench_verify_SOURCES = tests/bench/verify.c tests/unit/pki.h
+tests_bench_verify_SOURCES = tests/bench/verify.c tests/unit/oracle.h tests/unit/pki.h
 tests_bench_verify_CFLAGS = $(AM_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 tests_bench_verify_LDADD = $(KEP_LIBS)
 CLEANFILES += $(EXTRA_PROGRAMS)

@@ -15,10 +15,6 @@
  * "fresh" forgets between two messages what the gate remembers of certificates
  * and chains, "known" is a sender who has written before.
  */
-#include <openssl/bio.h>
-#include <openssl/cms.h>
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -26,6 +22,7 @@
 
 #include "libkep/clock.h"
 #include "libkep/gate.h"
+#include "tests/unit/oracle.h"
 #include "tests/unit/pki.h"
 
 #define ADDRESS  "ayse@hs01.kep.test"
@@ -71,32 +68,6 @@ static void make_mail(size_t octets, struct buf *mail)
 
 /* -- the two ------------------------------------------------------------------ */
 
-static X509_STORE *make_store(void)
-{
-	X509_STORE *store = X509_STORE_new();
-	X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
-	char *file = pki_path("trust/ca.pem");
-
-	X509_VERIFY_PARAM_set_auth_level(param, 2);
-	if (!store || X509_STORE_load_file(store, file) != 1 || X509_STORE_set1_param(store, param) != 1)
-		log_fatal("OpenSSL cannot load %s", file);
-	X509_VERIFY_PARAM_free(param);
-	free(file);
-	return store;
-}
-
-static bool by_openssl(struct span mail, X509_STORE *store)
-{
-	BIO *in = BIO_new_mem_buf(mail.p, (int)mail.n), *content = NULL;
-	CMS_ContentInfo *cms = SMIME_read_CMS(in, &content);
-	bool good = cms && CMS_verify(cms, NULL, store, content, NULL, CMS_NOCRL) == 1;
-
-	CMS_ContentInfo_free(cms);
-	BIO_free(content);
-	BIO_free(in);
-	return good;
-}
-
 static bool by_gate(struct span mail, struct gate *gate, const struct trust *trust)
 {
 	struct verdict v;
@@ -134,7 +105,7 @@ static double run(const struct bench *b, enum way way, struct span mail, int cou
 	for (int i = 0; i < count; i++) {
 		struct trust *fresh = way == SIGNATURE_FRESH ? pki_trust("trust") : NULL;
 		double begin = now();
-		bool good = way == OPENSSL ? by_openssl(mail, b->store) :
+		bool good = way == OPENSSL ? oracle_accepts(mail, b->store) :
 		    by_gate(mail, way == GATE ? b->whole : b->bare, fresh ? fresh : b->trust);
 
 		spent += now() - begin;
@@ -168,6 +139,7 @@ static void compare(const struct bench *b, const char *name, size_t octets, int 
 int main(int argc, char **argv)
 {
 	int rounds = argc == 3 && strcmp(argv[1], "-r") == 0 ? atoi(argv[2]) : 9;
+	char *anchors;
 	struct bench b;
 	struct conf conf;
 
@@ -177,7 +149,8 @@ int main(int argc, char **argv)
 	}
 	pki_make(false);
 	conf_init(&conf);
-	b = (struct bench){ make_store(), pki_trust("trust"), gate_new(&conf), gate_new(&conf) };
+	b = (struct bench){ oracle_store(anchors = pki_path("trust/ca.pem")), pki_trust("trust"), gate_new(&conf), gate_new(&conf) };
+	free(anchors);
 	gate_without_fingerprint(b.bare);
 	compare(&b, "1 MB", 1000000, rounds, 20);
 	compare(&b, "10 KB", 10000, rounds, 200);

@@ -1,5 +1,5 @@
 /* The gate on whole messages: the same verdict and fingerprint whatever the cuts,
- * and nothing accepted that does not hold octets which were signed. */
+ * and nothing accepted that was not signed, or that OpenSSL refuses. */
 #include "libkep/gate.h"
 #include "tests/fuzz/trusted.h"
 

@@ -8,9 +8,11 @@
 #include "libkep/mem.h"
 #include "libkep/trust.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/oracle.h"
 
 struct trusted {
 	struct trust *trust;
+	X509_STORE   *store;            /* the same, for OpenSSL alone */
 	usec          at;
 	struct buf    content;          /* of every detached or opaque signature of the PKI */
 };
@@ -43,6 +45,8 @@ static inline const struct trusted *trusted(void)
 	t.trust = trust_load(file = mem_printf("%s/trust", pki), &error);
 	free(file);
 	MUST(t.trust != NULL);
+	t.store = oracle_store(file = mem_printf("%s/trust/ca.pem", pki));
+	free(file);
 	trusted_read(file = mem_printf("%s/samples/content", pki), &t.content);
 	free(file);
 	t.at = clock_now();
