@@ -11,10 +11,14 @@
 #include <time.h>
 
 #include "libkep/chain.h"
+#include "libkep/ess.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 #include "libkep/outline.h"
+#include "libkep/tsp.h"
 
+#define STAMP_LIMIT 4                         /* time-stamps looked at */
+#define STAMP_AHEAD ((usec)300 * 1000000)     /* their clocks against ours */
 
 static void *made(void *p)
 {
@@ -26,6 +30,7 @@ static void *made(void *p)
 /* Everything that is known while one signature is judged; all borrowed from cms
  * but for certificates and chain. */
 struct judgement {
+	int                      type;          /* of the content, as NID */
 	CMS_ContentInfo         *cms;
 	CMS_SignerInfo          *info;
 	struct span              cut[OUTLINE_CERTIFICATES];     /* octets of the certificates */
@@ -96,7 +101,7 @@ static enum reason check_shape(struct judgement *j, bool detached)
 	if (sk_CMS_SignerInfo_num(infos) > 1)
 		return REASON_TWO_SIGNERS;
 	j->info = sk_CMS_SignerInfo_value(infos, 0);
-	if (OBJ_obj2nid(CMS_get0_eContentType(j->cms)) != NID_pkcs7_data)
+	if (OBJ_obj2nid(CMS_get0_eContentType(j->cms)) != j->type)
 		return REASON_CONTENT_TYPE;
 	j->content = content ? *content : NULL;
 	if (detached && j->content)
@@ -148,7 +153,7 @@ static enum reason check_attributes(struct judgement *j)
 	digest = only_value(j->info, NID_pkcs9_messageDigest);
 	if (!type || type->type != V_ASN1_OBJECT || !digest || digest->type != V_ASN1_OCTET_STRING)
 		return REASON_SIGNED_ATTRIBUTES;
-	if (OBJ_obj2nid(type->value.object) != NID_pkcs7_data)
+	if (OBJ_obj2nid(type->value.object) != j->type)
 		return REASON_CONTENT_TYPE;
 	j->message_digest = digest->value.octet_string;
 	return REASON_ACCEPTED;
@@ -237,10 +242,14 @@ static enum reason judge(struct judgement *j, struct span der, const char *diges
 	return CMS_SignerInfo_verify(j->info) == 1 ? REASON_ACCEPTED : REASON_SIGNATURE_WRONG;
 }
 
+static struct span octets_of(const ASN1_STRING *s)
+{
+	return span_of((const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
+}
+
 static bool is_message_digest(const struct judgement *j, const unsigned char *value, size_t n)
 {
-	return span_eq(span_of((const char *)ASN1_STRING_get0_data(j->message_digest), (size_t)ASN1_STRING_length(j->message_digest)),
-	               span_of((const char *)value, n)) && n > 0;
+	return span_eq(octets_of(j->message_digest), span_of((const char *)value, n)) && n > 0;
 }
 
 static usec signing_time(const CMS_SignerInfo *info)
@@ -266,44 +275,12 @@ static void remember(const struct judgement *j, const struct trust *trust)
 	}
 }
 
-/* The person behind a good signature, who must be what the profile demands. */
-static enum reason describe(const struct judgement *j, const struct trust *trust, struct signer *out)
-{
-	enum reason why = signer_read(out, j->leaf);
-
-	if (why == REASON_ACCEPTED)
-		why = signer_qualifies(out, j->leaf, trust_profile(trust));
-	if (why == REASON_ACCEPTED) {
-		out->digest = mem_str(j->digest);
-		out->signing_time = signing_time(j->info);
-		remember(j, trust);
-	} else {
-		signer_release(out);
-	}
-	return why;
-}
-
 static void judgement_release(struct judgement *j)
 {
 	sk_X509_pop_free(j->chain, X509_free);
 	sk_X509_pop_free(j->certificates, X509_free);
 	CMS_ContentInfo_free(j->cms);
 	ERR_clear_error();
-}
-
-enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
-                                const struct trust *trust, usec at, struct signer *out)
-{
-	struct judgement j = { 0 };
-	enum reason why = judge(&j, der, digest, trust, at);
-
-	memset(out, 0, sizeof *out);
-	if (why == REASON_ACCEPTED && !is_message_digest(&j, value, n))
-		why = REASON_CONTENT_ALTERED;
-	if (why == REASON_ACCEPTED)
-		why = describe(&j, trust, out);
-	judgement_release(&j);
-	return why;
 }
 
 static bool content_fits(const struct judgement *j, struct span content)
@@ -318,19 +295,160 @@ static bool content_fits(const struct judgement *j, struct span content)
 	return is_message_digest(j, value, n);
 }
 
+/* -- CAdES -------------------------------------------------------------------- */
+
+/* The octets of an attribute that is a SEQUENCE; empty: there is none.  false: it
+ * is there, and not so. */
+static bool sequence_of(const CMS_SignerInfo *info, int nid, struct span *out)
+{
+	const ASN1_TYPE *v = only_value(info, nid);
+
+	*out = SPAN_NONE;
+	if (CMS_signed_get_attr_by_NID(info, nid, -1) < 0)
+		return true;
+	if (!v || v->type != V_ASN1_SEQUENCE)
+		return false;
+	*out = octets_of(v->value.sequence);
+	return true;
+}
+
+static bool has_reference(const struct judgement *j)
+{
+	return CMS_signed_get_attr_by_NID(j->info, NID_id_smime_aa_signingCertificate, -1) >= 0 ||
+	    CMS_signed_get_attr_by_NID(j->info, NID_id_smime_aa_signingCertificateV2, -1) >= 0;
+}
+
+static enum reason check_reference(const struct judgement *j, bool *strong)
+{
+	struct span v1, v2;
+
+	*strong = false;
+	if (!sequence_of(j->info, NID_id_smime_aa_signingCertificate, &v1) || !sequence_of(j->info, NID_id_smime_aa_signingCertificateV2, &v2))
+		return REASON_SIGNER_REFERENCE;
+	return ess_check(v1, v2, j->chain, strong);
+}
+
+static bool imprint_fits(const struct stamp *s, struct span octets)
+{
+	struct digest *d = digest_new(s->digest);
+	unsigned char value[SHA512_SIZE];
+	size_t n;
+
+	digest_add(d, octets);
+	n = digest_finish(d, value);
+	digest_free(d);
+	return n == s->n && memcmp(value, s->imprint, n) == 0;
+}
+
+/* RFC 3161 section 2.4.2: a SignedData over a TSTInfo, by a certificate made for
+ * that alone, which the token must name. */
+static bool judge_stamp(struct judgement *j, struct span token, struct span octets, const struct trust *tsa, struct stamp *s)
+{
+	bool strong;
+
+	return parse(j, token, tsa) == REASON_ACCEPTED && check_shape(j, false) == REASON_ACCEPTED &&
+	    check_attributes(j) == REASON_ACCEPTED && check_digest_algorithm(j, NULL, tsa) == REASON_ACCEPTED &&
+	    content_fits(j, octets_of(j->content)) && tsp_read(octets_of(j->content), s) && imprint_fits(s, octets) &&
+	    find_leaf(j) == REASON_ACCEPTED &&
+	    chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, s->time, &j->chain) == REASON_ACCEPTED &&
+	    has_reference(j) && check_reference(j, &strong) == REASON_ACCEPTED && CMS_SignerInfo_verify(j->info) == 1;
+}
+
+static usec stamp_time(const ASN1_TYPE *token, struct span octets, const struct trust *trust, usec at)
+{
+	struct judgement j = { .type = NID_id_smime_ct_TSTInfo };
+	struct stamp s;
+	bool good = token->type == V_ASN1_SEQUENCE && judge_stamp(&j, octets_of(token->value.sequence), octets, trust_stamps(trust), &s);
+
+	judgement_release(&j);
+	return good && s.time <= at + STAMP_AHEAD ? s.time : 0;
+}
+
+/* The time of the first good time-stamp over the signature; 0: there is none.
+ * *any: there is one, good or not. */
+static usec find_stamp(const struct judgement *j, const struct trust *trust, usec at, bool *any)
+{
+	int i = CMS_unsigned_get_attr_by_NID(j->info, NID_id_smime_aa_timeStampToken, -1);
+	X509_ATTRIBUTE *a = i < 0 ? NULL : CMS_unsigned_get_attr(j->info, i);
+	usec time = 0;
+
+	*any = a != NULL;
+	for (int k = 0; a && trust_stamps(trust) && !time && k < X509_ATTRIBUTE_count(a) && k < STAMP_LIMIT; k++)
+		time = stamp_time(X509_ATTRIBUTE_get0_type(a, k), octets_of(CMS_SignerInfo_get0_signature(j->info)), trust, at);
+	return time;
+}
+
+/* What the signature is of CAdES, and whether that is enough.  SHA-1 references
+ * count for nothing, and are refused by the Turkish profile. */
+static enum reason read_cades(const struct judgement *j, const struct trust *trust, usec at, struct signer *out)
+{
+	const struct profile *p = trust_profile(trust);
+	bool strong, any = false;
+	enum reason why = check_reference(j, &strong);
+
+	if (why != REASON_ACCEPTED)
+		return why;
+	if (p->kind == PROFILE_NES && !strong && has_reference(j))
+		return REASON_SIGNER_REFERENCE_WEAK;
+	if (strong && out->signing_time) {
+		out->stamp_time = find_stamp(j, trust, at, &any);
+		out->cades = out->stamp_time ? CADES_T : CADES_B;
+	}
+	if (out->cades >= p->cades)
+		return REASON_ACCEPTED;
+	return any ? REASON_TIME_STAMP : REASON_CADES_MISSING;
+}
+
+/* The person behind a good signature, who must be what the profile demands. */
+static enum reason describe(const struct judgement *j, const struct trust *trust, usec at, struct signer *out)
+{
+	enum reason why = signer_read(out, j->leaf);
+
+	if (why == REASON_ACCEPTED)
+		why = signer_qualifies(out, j->leaf, trust_profile(trust));
+	if (why == REASON_ACCEPTED) {
+		out->signing_time = signing_time(j->info);
+		why = read_cades(j, trust, at, out);
+	}
+	if (why == REASON_ACCEPTED) {
+		out->digest = mem_str(j->digest);
+		remember(j, trust);
+	} else {
+		signer_release(out);
+	}
+	return why;
+}
+
+/* -- the two doors ------------------------------------------------------------ */
+
+enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
+                                const struct trust *trust, usec at, struct signer *out)
+{
+	struct judgement j = { .type = NID_pkcs7_data };
+	enum reason why = judge(&j, der, digest, trust, at);
+
+	memset(out, 0, sizeof *out);
+	if (why == REASON_ACCEPTED && !is_message_digest(&j, value, n))
+		why = REASON_CONTENT_ALTERED;
+	if (why == REASON_ACCEPTED)
+		why = describe(&j, trust, at, out);
+	judgement_release(&j);
+	return why;
+}
+
 enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec at, struct buf *content, struct signer *out)
 {
-	struct judgement j = { 0 };
+	struct judgement j = { .type = NID_pkcs7_data };
 	enum reason why = judge(&j, der, NULL, trust, at);
 	struct span inner = SPAN_NONE;
 
 	memset(out, 0, sizeof *out);
 	if (why == REASON_ACCEPTED)
-		inner = span_of((const char *)ASN1_STRING_get0_data(j.content), (size_t)ASN1_STRING_length(j.content));
+		inner = octets_of(j.content);
 	if (why == REASON_ACCEPTED && !content_fits(&j, inner))
 		why = REASON_CONTENT_ALTERED;
 	if (why == REASON_ACCEPTED)
-		why = describe(&j, trust, out);
+		why = describe(&j, trust, at, out);
 	if (why == REASON_ACCEPTED && content)
 		buf_add(content, inner);
 	judgement_release(&j);

@@ -77,6 +77,7 @@ static jdoc *sender(const struct evidence *e)
 	jdoc *d = jdoc_object();
 
 	jdoc_set_text(d, "address", e->sender);
+	set_some(d, "cades", e->cades);
 	set_hex(d, "certificate_sha256", e->certificate, SHA256_SIZE);
 	set_some(d, "identity", e->identity);
 	set_some(d, "login", e->login);

@@ -11,10 +11,10 @@
  *   "reason":{"code":"RD01","text":".."},
  *   "recipient":1,
  *   "recipients":[{"address":..,"index":1},..],
- *   "sender":{"address":..,"certificate_sha256":HEX,"identity":..,"login":..,"signer":..}}
+ *   "sender":{"address":..,"cades":"B","certificate_sha256":HEX,"identity":..,"login":..,"signer":..}}
  *
  * "previous" is absent from the first evidence of a message, "recipient" from
- * those that concern all of them, "identity" and "login" where there is none.
+ * those that concern all of them, "identity", "login" and "cades" (the level of the signature) where there is none.
  */
 #ifndef KEP_EVIDENCE_H
 #define KEP_EVIDENCE_H
@@ -36,6 +36,7 @@ struct evidence {
 	uint64_t      size;
 	struct fingerprint fingerprint;
 	struct span   sender, login, signer, identity;  /* sender; signer: the certificate's subject */
+	struct span   cades;                            /* "none", "B", "T" */
 	unsigned char certificate[SHA256_SIZE];
 	const struct span *recipients;                  /* all of them, in index order */
 	size_t        n_recipients;

@@ -1,10 +1,17 @@
 #include "libkep/profile.h"
 
 static const char *const kinds[] = { [PROFILE_SMIME] = "smime", [PROFILE_NES] = "nes", [PROFILE_PKIX] = "pkix" };
+static const char *const demands[] = { [CADES_NONE] = "no", [CADES_B] = "b", [CADES_T] = "t" };
+static const char *const names[] = { [CADES_NONE] = "none", [CADES_B] = "B", [CADES_T] = "T" };
+
+const char *cades_name(enum cades c)
+{
+	return names[c];
+}
 
 void profile_init(struct profile *p)
 {
-	*p = (struct profile){ .kind = PROFILE_SMIME, .statements = "", .policies = "" };
+	*p = (struct profile){ .kind = PROFILE_SMIME, .cades = CADES_NONE, .statements = "", .policies = "" };
 }
 
 /* -1: none of them. */
@@ -55,15 +62,17 @@ static bool are_oids(const char *key, const char *list, struct buf *error)
 
 bool profile_read(struct profile *p, const struct conf *conf, struct buf *error)
 {
-	int kind = find(kinds, COUNT_OF(kinds), conf->signature_profile);
+	int kind = find(kinds, COUNT_OF(kinds), conf->signature_profile), cades = find(demands, COUNT_OF(demands), conf->require_cades);
 
 	profile_init(p);
 	if (kind < 0)
 		return complain(error, "signature_profile", conf->signature_profile, "write smime, nes or pkix");
+	if (cades < 0)
+		return complain(error, "require_cades", conf->require_cades, "write no, b or t");
 	if (!are_oids("qualified_statements", conf->qualified_statements, error) ||
 	    !are_oids("qualified_policies", conf->qualified_policies, error))
 		return false;
-	*p = (struct profile){ (enum profile_kind)kind, conf->qualified_statements, conf->qualified_policies };
+	*p = (struct profile){ (enum profile_kind)kind, (enum cades)cades, conf->qualified_statements, conf->qualified_policies };
 	return true;
 }
 

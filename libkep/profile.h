@@ -1,6 +1,6 @@
 /* profile.h - what is demanded of a signature beyond that it is one: the keys
- * signature_profile, qualified_statements and qualified_policies of kep.conf,
- * read once. */
+ * signature_profile, qualified_statements, qualified_policies and require_cades
+ * of kep.conf, read once. */
 #ifndef KEP_PROFILE_H
 #define KEP_PROFILE_H
 
@@ -13,8 +13,18 @@ enum profile_kind {
 	PROFILE_PKIX,           /* for conformance tests: the chain alone, not what the certificate is for */
 };
 
+/* How much of CAdES (ETSI EN 319 122-1) a signature is. */
+enum cades {
+	CADES_NONE,
+	CADES_B,                /* signing-time, and a strong reference to the signer's certificate */
+	CADES_T,                /* and a time-stamp over the signature that is good */
+};
+/* "none", "B", "T". */
+const char *cades_name(enum cades c);
+
 struct profile {
 	enum profile_kind kind;
+	enum cades        cades;        /* the least that is accepted */
 	const char       *statements;   /* blank-separated OIDs, of conf; "" or NULL: none */
 	const char       *policies;
 };

@@ -23,6 +23,8 @@ struct signer {
 	size_t n_mailboxes;
 	char *digest;           /* "sha256" | "sha384" | "sha512" */
 	usec  signing_time;     /* a claim of the signer; 0: none */
+	enum cades cades;       /* what the signature is of CAdES */
+	usec  stamp_time;       /* genTime of its time-stamp; 0: there is none that is good */
 };
 void signer_release(struct signer *s);
 

@@ -34,6 +34,7 @@ struct trust {
 	size_t             anchors, crls;
 	usec               crls_until;
 	struct known      *known;
+	struct trust      *tsa;         /* of time-stamping authorities, or NULL */
 };
 
 static bool complain(struct buf *error, const char *file, const char *what)
@@ -224,13 +225,20 @@ struct trust *trust_load(const char *path, struct buf *error)
 	return made(t, add_anchors(t, path, error));
 }
 
+/* Their revocation is not looked at. */
+static bool add_stamps(struct trust *t, const struct conf *conf, struct buf *error)
+{
+	return !*conf->tsa_anchors || (t->tsa = trust_load(conf->tsa_anchors, error)) || blame(error, "tsa_anchors");
+}
+
 struct trust *trust_configure(const struct conf *conf, struct buf *error)
 {
 	struct trust *t = make();
 	bool ok = read_rules(t, conf, error) && set_policies(t, conf, error);
 
 	set_rules(t);
-	return made(t, ok && (add_anchors(t, conf->trust_anchors, error) || blame(error, "trust_anchors")) && add_crls(t, conf, error));
+	return made(t, ok && (add_anchors(t, conf->trust_anchors, error) || blame(error, "trust_anchors")) && add_crls(t, conf, error) &&
+	    add_stamps(t, conf, error));
 }
 
 void trust_demand(struct trust *t, const struct profile *p)
@@ -244,10 +252,22 @@ const struct profile *trust_profile(const struct trust *t)
 	return &t->profile;
 }
 
+void trust_take_stamps(struct trust *t, struct trust *tsa)
+{
+	trust_free(t->tsa);
+	t->tsa = tsa;
+}
+
+const struct trust *trust_stamps(const struct trust *t)
+{
+	return t->tsa;
+}
+
 void trust_free(struct trust *t)
 {
 	if (!t)
 		return;
+	trust_free(t->tsa);
 	X509_STORE_free(t->store);
 	for (size_t i = 0; i < KNOWN_SIZE; i++)
 		X509_free(t->known->slots[i].certificate);

@@ -28,8 +28,12 @@ void trust_free(struct trust *t);
  * before t is shared.  Copied. */
 void trust_demand(struct trust *t, const struct profile *p);
 const struct profile *trust_profile(const struct trust *t);
-/* All that kep.conf says of signatures: the anchors, the CRLs, the policies of
- * chains, the profile.  NULL: *error
+/* Take tsa over as what time-stamping authorities must lead to; before t is shared. */
+void trust_take_stamps(struct trust *t, struct trust *tsa);
+/* NULL: no time-stamp is trusted. */
+const struct trust *trust_stamps(const struct trust *t);
+/* All that kep.conf says of signatures: the anchors of signers and of time-stamps,
+ * the CRLs, the policies of chains, the profile.  NULL: *error
  * names the key and how to mend it.  conf must outlive it. */
 struct trust *trust_configure(const struct conf *conf, struct buf *error);
 size_t trust_count(const struct trust *t);

@@ -89,6 +89,9 @@ static jdoc *signer_document(const struct signer *s)
 	jdoc_set_str(d, "digest", s->digest);
 	if (s->signing_time)
 		set_time(d, "signing_time", s->signing_time);
+	jdoc_set_str(d, "cades", cades_name(s->cades));
+	if (s->stamp_time)
+		set_time(d, "stamp_time", s->stamp_time);
 	return d;
 }
 

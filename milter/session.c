@@ -113,15 +113,15 @@ static void log_judged(const struct session *s, const struct judged *m)
 	const struct reason_words *w = reason_words(m->why);
 	const struct signer *signer = &m->verdict->signer;
 	char from[SHOWN_SIZE], login[SHOWN_SIZE], facts[3 * SHOWN_SIZE];
-	const char *who = signer->identity ? signer->identity : signer->subject;
+	const char *who = signer->identity ? signer->identity : signer->subject, *cades = who ? cades_name(signer->cades) : "-";
 
 	snprintf(facts, sizeof facts, "from=%s login=%s nrcpt=%zu size=%zu", shown(from, span_str(s->sender)),
 	    shown(login, span_str(s->login)), s->count, m->verdict->size);
 	if (m->why == REASON_ACCEPTED)
-		log_info("%s: accepted kep_id=%s %s signer=%s", name_of_message(s), s->kep_id, facts, who ? who : "-");
+		log_info("%s: accepted kep_id=%s %s signer=%s cades=%s", name_of_message(s), s->kep_id, facts, who ? who : "-", cades);
 	else
-		log_info("%s: %s why=%s %s signer=%s: %s", name_of_message(s), w->code < 500 ? "deferred" : "rejected", w->wire,
-		    facts, who ? who : "-", w->english);
+		log_info("%s: %s why=%s %s signer=%s cades=%s: %s", name_of_message(s), w->code < 500 ? "deferred" : "rejected", w->wire,
+		    facts, who ? who : "-", cades, w->english);
 }
 
 static struct party party(const struct session *s)

@@ -74,11 +74,12 @@ static bool read_recipients(struct record *r, struct span json)
 static bool read_signer(struct record *r, struct span json)
 {
 	jdoc *d = json.n ? jdoc_parse(json, JSON_MAX, NULL) : NULL;
-	struct span identity = d ? jdoc_text(d, "identity") : SPAN_NONE;
+	struct span identity = d ? jdoc_text(d, "identity") : SPAN_NONE, cades = d ? jdoc_text(d, "cades") : SPAN_NONE;
 	bool good = json.n == 0 || (d && hex_decode(r->certificate, sizeof r->certificate, jdoc_text(d, "certificate")));
 
 	r->signer = mem_span(d ? jdoc_text(d, "subject") : SPAN_NONE);
 	r->identity = identity.n ? mem_span(identity) : NULL;
+	r->cades = cades.n ? mem_span(cades) : NULL;
 	jdoc_free(d);
 	return good;
 }
@@ -130,6 +131,7 @@ void record_release(struct record *r)
 	free(r->login);
 	free(r->signer);
 	free(r->identity);
+	free(r->cades);
 	*r = (struct record){ 0 };
 }
 
@@ -155,6 +157,7 @@ void record_prove(const struct record *r, const struct conf *conf, struct proof 
 		.kep_id = span_str(r->kep_id), .message_id = or_none(r->message_id), .queue_id = span_str(r->queue_id),
 		.sent_at = r->sent_at, .size = r->size, .fingerprint = r->fingerprint,
 		.sender = span_str(r->sender), .login = or_none(r->login), .signer = or_none(r->signer), .identity = or_none(r->identity),
+		.cades = or_none(r->cades),
 		.recipients = recipients, .n_recipients = r->n, .recipient = p->recipient,
 		.reason_code = p->reason_code, .reason_text = p->reason_text, .previous = or_none(r->previous),
 	};

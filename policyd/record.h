@@ -31,6 +31,7 @@ struct record {
 	int      canonical;             /* version of the canonical form of the digests */
 	struct fingerprint fingerprint;
 	char    *signer, *identity;     /* subject of the certificate; identity may be NULL */
+	char    *cades;                 /* level of the signature, or NULL */
 	unsigned char certificate[SHA256_SIZE];
 	char     previous[37];          /* id of the newest evidence, or "" */
 	struct record_recipient *recipients;    /* in the order of their index */

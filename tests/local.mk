@@ -28,6 +28,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/pkits_test \
 	tests/unit/attack_test \
 	tests/unit/signer_test \
+	tests/unit/cades_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -36,7 +37,7 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/attack/catalogue tests/attack/run
-EXTRA_DIST += tests/pki tests/pki_signer.py tests/layers tests/layers_test tests/documented
+EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
 TESTS += tests/layers tests/layers_test tests/documented tests/attack/run
 endif
@@ -163,3 +164,7 @@ tests_unit_attack_test_LDADD = $(TEST_LIBS)
 tests_unit_oracle_test_SOURCES = tests/unit/oracle_test.c tests/unit/oracle.h tests/unit/exact.h tests/unit/pki.h
 tests_unit_oracle_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_oracle_test_LDADD = $(TEST_LIBS)
+
+tests_unit_cades_test_SOURCES = tests/unit/cades_test.c tests/unit/pki.h
+tests_unit_cades_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_cades_test_LDADD = $(TEST_LIBS)

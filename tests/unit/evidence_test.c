@@ -30,6 +30,10 @@ static void test_delivered(void **state)
 
 	evidence_write(&out, &e);
 	assert_string_equal(buf_str(&out), want);
+	buf_clear(&out);
+	e.cades = SPAN("T");
+	evidence_write(&out, &e);
+	assert_non_null(strstr(buf_str(&out), "\"sender\":{\"address\":\"ayse@hs01.kep.test\",\"cades\":\"T\",\"certificate_sha256\":"));
 	buf_release(&out);
 }
 

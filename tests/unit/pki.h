@@ -46,7 +46,7 @@ static inline void pki_make(bool samples)
 /* Add what another program of tests/ makes there. */
 static inline void pki_more(const char *program)
 {
-	char *command = mem_printf("python3 '%s/%s' '%s'", KEP_TESTS, program, pki_dir);
+	char *command = mem_printf("PYTHONDONTWRITEBYTECODE=1 python3 '%s/%s' '%s'", KEP_TESTS, program, pki_dir);
 
 	if (system(command) != 0)
 		log_fatal("tests/%s failed", program);
