@@ -246,11 +246,15 @@ static bool versions_agree(const struct signer_info *s)
 	return s->set_version == 3 || s->set_version == 4 || s->set_version == 5 || (s->set_version == 1 && s->version == 1);
 }
 
-/* A signature algorithm that says its digest must say the SignerInfo's. */
+/* A signature algorithm that says its digest must say the SignerInfo's, and one that
+ * nobody knows must not stand there: OpenSSL goes by the key and looks at neither. */
 static bool algorithm_agrees(const struct signer_info *s)
 {
-#define SHA_2 "\x60\x86\x48\x01\x65\x03\x04\x02"
+#define SHA_2     "\x60\x86\x48\x01\x65\x03\x04\x02"
+#define SHA_2_DSA "\x60\x86\x48\x01\x65\x03\x04\x03"
 	static const struct { struct span algorithm, digest; } rows[] = {
+		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"), SPAN_NONE },            /* rsaEncryption: says none */
+		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"), SPAN_NONE },            /* RSASSA-PSS: in its parameters */
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), SPAN(SHA_2 "\x01") },   /* sha256WithRSAEncryption */
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), SPAN(SHA_2 "\x02") },
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), SPAN(SHA_2 "\x03") },
@@ -262,12 +266,16 @@ static bool algorithm_agrees(const struct signer_info *s)
 		{ SPAN("\x2a\x86\x48\xce\x3d\x04\x03\x02"),     SPAN(SHA_2 "\x01") },
 		{ SPAN("\x2a\x86\x48\xce\x3d\x04\x03\x03"),     SPAN(SHA_2 "\x02") },
 		{ SPAN("\x2a\x86\x48\xce\x3d\x04\x03\x04"),     SPAN(SHA_2 "\x03") },
+		/* DSA keys are refused with the certificate, not here. */
+		{ SPAN("\x2a\x86\x48\xce\x38\x04\x01"),         SPAN_NONE },            /* id-dsa */
+		{ SPAN("\x2a\x86\x48\xce\x38\x04\x03"),         SPAN("\x2b\x0e\x03\x02\x1a") },                 /* dsa-with-sha1 */
+		{ SPAN(SHA_2_DSA "\x02"),                         SPAN(SHA_2 "\x01") },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (span_eq(s->algorithm, rows[i].algorithm))
-			return span_eq(s->digest, rows[i].digest);
-	return true;
+			return !rows[i].digest.p || span_eq(s->digest, rows[i].digest);
+	return false;
 }
 
 static enum reason judge(const struct signer_info *s)

@@ -76,6 +76,7 @@ static const struct {
 	{ "digests-two",           "sha256", REASON_DIGEST_ALGORITHMS },
 	{ "digests-other",         "sha256", REASON_DIGEST_ALGORITHMS },
 	{ "algorithm-sha1",        "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "algorithm-unknown",     "sha256", REASON_SIGNATURE_ALGORITHM },
 	{ "length-long",           "sha256", REASON_SIGNATURE_DER },
 	{ "tag-long",              "sha256", REASON_SIGNATURE_DER },
 	{ "deep",                  "sha256", REASON_SIGNATURE_DER },
@@ -519,9 +520,9 @@ static void test_published_rfc4134(void **state)
 		{ "4.7.bin",  REASON_CONTENT_TWICE,         REASON_NO_SIGNED_ATTRIBUTES },
 		{ "4.10.bin", REASON_CONTENT_TWICE,         REASON_DIGEST_ALGORITHM },
 		{ "4.11.bin", REASON_NO_SIGNER,             REASON_NO_SIGNER },
-		{ "5.1.bin",  REASON_NOT_SIGNED_DATA,       REASON_NOT_SIGNED_DATA },
+		{ "5.1.bin",  REASON_ENCRYPTED_CONTENT,     REASON_ENCRYPTED_CONTENT },
 		{ "6.0.bin",  REASON_NOT_SIGNED_DATA,       REASON_NOT_SIGNED_DATA },
-		{ "7.2.bin",  REASON_NOT_SIGNED_DATA,       REASON_NOT_SIGNED_DATA },
+		{ "7.2.bin",  REASON_ENCRYPTED_CONTENT,     REASON_ENCRYPTED_CONTENT },
 	};
 	const usec at = (usec)1104537600 * 1000000;
 	char *path = shared_path("corpora/rfc4134");
