@@ -15,6 +15,7 @@
 #include "kepctl/setting.h"
 #include "kepctl/ways.h"
 #include "kepctl/wiring.h"
+#include "libkep/library.h"
 #include "libkep/mem.h"
 #include "libkep/trust.h"
 
@@ -83,6 +84,22 @@ static void check_conf(struct doctor *d)
 		findings_add(&d->findings, FINDING_WRONG, "receipt_from", "receipt_from = kep@YOUR-DOMAIN", "it is empty, and kep-policyd needs it");
 	if (!*d->conf->track_domain)
 		findings_add(&d->findings, FINDING_WRONG, "track_domain", "track_domain = evt.YOUR-DOMAIN", "it is empty, and kep-policyd needs it");
+}
+
+static void check_library(struct doctor *d)
+{
+	unsigned long version = library_version();
+	struct buf name = BUF_INIT, words = BUF_INIT;
+
+	library_name(version, &name);
+	if (!library_suffices(version, d->conf->require_openssl, &words))
+		findings_add(&d->findings, FINDING_WRONG, "openssl", "update OpenSSL, or set require_openssl in kep.conf", "%s: kep-milter does not start", buf_str(&words));
+	else if (!library_repaired(version, &words))
+		findings_add(&d->findings, FINDING_WARNING, "openssl", "update OpenSSL; or set require_openssl to the version whose package has them", "%s", buf_str(&words));
+	else
+		findings_add(&d->findings, FINDING_OK, "openssl", NULL, "version %s", buf_str(&name));
+	buf_release(&name);
+	buf_release(&words);
 }
 
 /* One of our sockets: somebody listens, and greets where `greets`. */
@@ -264,6 +281,7 @@ int command_check(const struct ctl *c)
 	int worst;
 
 	check_conf(&d);
+	check_library(&d);
 	check_trust(&d);
 	check_file(&d, "seal_certificate", c->conf->seal_certificate);
 	check_key(&d);

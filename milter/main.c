@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "libkep/conf.h"
+#include "libkep/library.h"
 #include "libkep/log.h"
 #include "libkep/notify.h"
 #include "libkep/privilege.h"
@@ -104,7 +105,8 @@ static bool conf_load(struct conf *c, const struct options *o, struct buf *error
 
 	for (size_t i = 0; ok && i < o->sets; i++)
 		ok = conf_set(c, o->set[i], error);
-	return ok && closed_valid(c, error) && limits_valid(c, error) && profile_valid(c, o, error);
+	return ok && closed_valid(c, error) && limits_valid(c, error) && profile_valid(c, o, error) &&
+	    library_suffices(library_version(), c->require_openssl, error);
 }
 
 static int fail(const struct buf *error, int code)
@@ -120,6 +122,16 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+/* A warning, since distributions repair without changing the version. */
+static void tell_library(void)
+{
+	struct buf words = BUF_INIT;
+
+	if (!library_repaired(library_version(), &words))
+		log_warn("%s", buf_str(&words));
+	buf_release(&words);
+}
+
 /* Runs until the milter has ended, and does not return.  The first thread is
  * left to SIGHUP: reload.h. */
 static void run(const struct conf *conf)
@@ -132,6 +144,7 @@ static void run(const struct conf *conf)
 	reload_describe(conf, &trust);
 	log_info("trust read from %s", buf_str(&trust));
 	buf_release(&trust);
+	tell_library();
 	reload_start(conf);
 	failed = pthread_create(&thread, NULL, serve, &good);
 	if (failed)

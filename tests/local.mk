@@ -27,6 +27,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/display_test \
 	tests/unit/pkits_test \
 	tests/unit/attack_test \
+	tests/unit/library_test \
 	tests/unit/signer_test \
 	tests/unit/cades_test \
 	$(KEP_UNIT_TESTS_END)
@@ -168,3 +169,7 @@ tests_unit_oracle_test_LDADD = $(TEST_LIBS)
 tests_unit_cades_test_SOURCES = tests/unit/cades_test.c tests/unit/pki.h
 tests_unit_cades_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_cades_test_LDADD = $(TEST_LIBS)
+
+tests_unit_library_test_SOURCES = tests/unit/library_test.c
+tests_unit_library_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_library_test_LDADD = $(TEST_LIBS)

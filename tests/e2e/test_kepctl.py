@@ -286,7 +286,9 @@ def test_readme_on_a_stock_postfix(tmp_path):
 
 def test_check_of_a_house(house):
     status, out, _ = kepctl(house.daemons.conf, "check")
-    assert status == 0, out
+    old = re.search(r"^warning openssl: .*\n +mend: .*\n", out, re.M)     # of the machine, not of the house
+    out = out.replace(old[0], "") if old else out
+    assert status == (1 if old else 0), out
     assert all(line.startswith("ok ") for line in out.splitlines())
     assert "smtpd lives" in out and "schema: version" in out and "domains: 3 go through the hop" in out
 
