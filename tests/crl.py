@@ -1,4 +1,7 @@
-"""crl.py - revocation lists for tests, made with openssl(1)."""
+"""crl.py - revocation lists for tests, made with openssl(1).
+
+usage: python3 tests/crl.py PKI CA OUT HOURS [CERTIFICATE...]   a CRL of PKI/CA.pem in OUT, good for HOURS, revoking PKI/CERTIFICATE.pem
+"""
 import datetime
 import tempfile
 
@@ -27,3 +30,11 @@ def make(pki, ca, revoked=(), last=-1, until=24):
             f.writelines(f"R\t{stamp(9999)}\t{stamp(last)}\t{serial(pki, name)}\tunknown\t/CN=x\n" for name in revoked)
         return maker.openssl("ca", "-gencrl", "-config", tmp + "/cnf", "-cert", f"{pki}/{ca}.pem", "-keyfile", f"{pki}/{ca}.key",
                              "-crl_lastupdate", stamp(last), "-crl_nextupdate", stamp(until))
+
+
+if __name__ == "__main__":
+    import sys
+
+    directory, name, out, hours = sys.argv[1:5]
+    with open(out, "wb") as file:
+        file.write(make(directory, name, sys.argv[5:], until=float(hours)))

@@ -26,6 +26,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/oracle_test \
 	tests/unit/display_test \
 	tests/unit/pkits_test \
+	tests/unit/chain_test \
 	tests/unit/attack_test \
 	tests/unit/library_test \
 	tests/unit/signer_test \
@@ -173,3 +174,7 @@ tests_unit_cades_test_LDADD = $(TEST_LIBS)
 tests_unit_library_test_SOURCES = tests/unit/library_test.c
 tests_unit_library_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_library_test_LDADD = $(TEST_LIBS)
+
+tests_unit_chain_test_SOURCES = tests/unit/chain_test.c tests/unit/pki.h
+tests_unit_chain_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_chain_test_LDADD = $(TEST_LIBS)
