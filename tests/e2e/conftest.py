@@ -10,6 +10,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
+from sandboxlib.process import Trouble                          # noqa: E402
 from sandboxlib.house import DOMAIN, ORDINARY, OTHER, House     # noqa: E402
 
 LONG = bool(os.environ.get("KEP_LONG"))
@@ -124,3 +125,14 @@ def pytest_runtest_makereport(item, call):
                 with open(path, "rb") as log:
                     log.seek(start)
                     report.sections.append((f"{house.domain} {name}.log", log.read()[-6000:].decode("utf-8", "replace")))
+        for house in houses:
+            report.sections.append((f"{house.domain}: receipts on their way", on_their_way(house)))
+
+
+def on_their_way(house):
+    try:
+        rows = house.postgres.sql("SELECT now(), o.* FROM (SELECT evidence_id, recipient, owner, attempts, due_at, stored_at, error "
+                                  "FROM kep.outbox WHERE sent_at IS NULL ORDER BY due_at LIMIT 20) o")
+        return "\n".join(" ".join(str(v) for v in row) for row in rows)
+    except Trouble as error:
+        return str(error)
