@@ -2,8 +2,29 @@
  *
  * One pass, constant memory (the signature part and the lists of addresses are
  * kept, an opaque message up to its limit; nothing else).  No clock, no log, no
- * network: time and trust are given.  kep-milter, kep-milter -t and the fuzzers
- * use the same entry.
+ * network, no file: time and trust are given.  kep-milter, kep-milter -t and the
+ * fuzzers use the same entry.
+ *
+ * The verdict is a function of the octets, the limits of conf, what trust was
+ * loaded from, and `at` - not of the sizes in which the octets come, whether the
+ * header comes raw or field by field, messages judged before, or other threads.
+ * (Of a raw header larger than header_size_limit, which is refused, only the front
+ * goes into fingerprint, from and to.)  A gate belongs to one thread at a time; a
+ * trust may be shared.
+ *
+ * Accepted means all of this, and the reason (reason.def, kep-reasons(7)) is the
+ * first that fails:
+ *   the octets can be read in one way only (mime.h), within the limits;
+ *   the header names one writer honestly, its recipients, Date and Message-ID
+ *     (letterhead.h, display.h);
+ *   the root, and nothing but the root, is signed, and hides nothing (part.h);
+ *   the signature is one object of one signer over exactly those octets, by a
+ *     certificate that trust and its profile accept at `at` (cms.h);
+ *   inside an opaque message the same is true of the entity that was signed.
+ * It does not mean that the signer is the account's holder: that is the account's
+ * to say, and asked with the verdict's signer (docs/ask-protocol.md).  A reason of
+ * a 4xx code (trust has no revocation list it could go by) is no judgement of the
+ * message, which may be sent again.
  */
 #ifndef KEP_GATE_H
 #define KEP_GATE_H
