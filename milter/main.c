@@ -1,5 +1,6 @@
 /* kep-milter: judges one message, keeps nothing.  This file only wires: options,
  * configuration, socket, privileges, trust anchors, signals, the milter. */
+#include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 
 struct options {
 	const char *file;
-	bool foreground, check_only, offline;
+	bool foreground, check_only, offline, json;
 	const char *set[64];
 	size_t sets;
 	char *const *files;
@@ -32,12 +33,13 @@ struct options {
 static int usage(FILE *to, int code)
 {
 	fprintf(to, "usage: " PROGRAM " [-c FILE] [-o key=value]... [-f] [-n] [-V]\n"
-	    "       " PROGRAM " [-c FILE] [-o key=value]... -t FILE...\n"
+	    "       " PROGRAM " [-c FILE] [-o key=value]... -t [-j] FILE...\n"
 	    "  -c FILE       configuration (" KEP_SYSCONFDIR "/kep/kep.conf)\n"
 	    "  -o key=value  set one key of it\n"
 	    "  -f            log to standard error\n"
 	    "  -n            check the configuration and exit\n"
 	    "  -t FILE...    judge saved messages and exit\n"
+	    "  -j, --json    print the verdicts as JSON, one object a line\n"
 	    "  -V            print the version\n");
 	return code;
 }
@@ -45,15 +47,17 @@ static int usage(FILE *to, int code)
 /* -1: go on; otherwise the exit status. */
 static int options_read(struct options *o, int argc, char **argv)
 {
+	static const struct option names[] = { { "json", no_argument, NULL, 'j' }, { NULL, 0, NULL, 0 } };
 	int c;
 
 	*o = (struct options){ .file = KEP_SYSCONFDIR "/kep/kep.conf" };
-	while ((c = getopt(argc, argv, "c:o:fntVh")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:o:fntjVh", names, NULL)) != -1) {
 		switch (c) {
 		case 'c': o->file = optarg; break;
 		case 'f': o->foreground = true; break;
 		case 'n': o->check_only = true; break;
 		case 't': o->offline = true; break;
+		case 'j': o->json = true; break;
 		case 'o':
 			if (o->sets == COUNT_OF(o->set))
 				return usage(stderr, EX_USAGE);
@@ -68,7 +72,7 @@ static int options_read(struct options *o, int argc, char **argv)
 	}
 	o->files = argv + optind;
 	o->n_files = (size_t)(argc - optind);
-	return o->offline == (o->n_files > 0) ? -1 : usage(stderr, EX_USAGE);
+	return o->offline == (o->n_files > 0) && (o->offline || !o->json) ? -1 : usage(stderr, EX_USAGE);
 }
 
 static bool closed_valid(const struct conf *c, struct buf *error)
@@ -99,13 +103,26 @@ static bool profile_valid(const struct conf *c, const struct options *o, struct 
 	return false;
 }
 
+/* The past is asked of saved messages only. */
+static bool time_valid(const struct conf *c, const struct options *o, struct buf *error)
+{
+	usec at;
+
+	if (!c->verification_time[0] || (o->offline && offline_time(c, &at)))
+		return true;
+	buf_clear(error);
+	buf_addf(error, "verification_time = %s; %s", c->verification_time,
+	    o->offline ? "write a time such as 2026-11-23T18:45:23Z" : "it is for -t only; remove it, real mail is judged by the clock");
+	return false;
+}
+
 static bool conf_load(struct conf *c, const struct options *o, struct buf *error)
 {
 	bool ok = conf_read(c, o->file, error);
 
 	for (size_t i = 0; ok && i < o->sets; i++)
 		ok = conf_set(c, o->set[i], error);
-	return ok && closed_valid(c, error) && limits_valid(c, error) && profile_valid(c, o, error) &&
+	return ok && closed_valid(c, error) && limits_valid(c, error) && profile_valid(c, o, error) && time_valid(c, o, error) &&
 	    library_suffices(library_version(), c->require_openssl, error);
 }
 
@@ -181,7 +198,7 @@ static int judge_files(const struct conf *conf, const struct options *o, struct 
 	if (!anchors_load(conf, error))
 		return fail(error, EX_CONFIG);
 	anchors = anchors_take();
-	all = offline_judge(conf, anchors_trust(anchors), o->files, o->n_files);
+	all = offline_judge(conf, anchors_trust(anchors), o->json, o->files, o->n_files);
 	anchors_give(anchors);
 	return all ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -74,7 +74,7 @@ static void set_time(jdoc *d, const char *key, usec t)
 	jdoc_set_str(d, key, text);
 }
 
-static jdoc *signer_document(const struct signer *s)
+jdoc *question_signer(const struct signer *s)
 {
 	jdoc *d = jdoc_object(), *mailboxes = jdoc_array();
 
@@ -111,7 +111,7 @@ static jdoc *begin_judged(const char *ask, const struct party *p, const struct j
 	set_hex(q, "sha256", v->fingerprint.sha256, SHA256_SIZE);
 	set_hex(q, "sha512", v->fingerprint.sha512, SHA512_SIZE);
 	if (v->why == REASON_ACCEPTED)
-		jdoc_set(q, "signer", signer_document(&v->signer));
+		jdoc_set(q, "signer", question_signer(&v->signer));
 	return q;
 }
 

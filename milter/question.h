@@ -48,4 +48,7 @@ void question_submit(const struct asker *asker, const struct party *p, const str
 /* Record the refusal.  REASON_ACCEPTED: it is recorded. */
 void question_refuse(const struct asker *asker, const struct party *p, const struct judged *m, struct answer *out);
 
+/* The member "signer" of submit: docs/ask-protocol.md. */
+jdoc *question_signer(const struct signer *s);
+
 #endif
