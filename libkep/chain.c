@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "libkep/log.h"
+#include "libkep/memo.h"
 
 #define CRL_FLAGS (X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL)
 
@@ -130,7 +131,7 @@ static enum reason verify_without_crls(const struct trust *trust, X509 *leaf, ST
 	return why;
 }
 
-enum reason chain_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) *others, enum chain_use use, usec at, STACK_OF(X509) **chain)
+static enum reason build(const struct trust *trust, X509 *leaf, STACK_OF(X509) *others, enum chain_use use, usec at, STACK_OF(X509) **chain)
 {
 	X509_STORE_CTX *ctx = begin(trust, leaf, others, at);
 	enum reason why, otherwise;
@@ -145,6 +146,20 @@ enum reason chain_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) *o
 		return why;
 	otherwise = verify_without_crls(trust, leaf, others, use, at);
 	return otherwise == REASON_ACCEPTED ? why : otherwise;
+}
+
+enum reason chain_judge(const struct trust *trust, X509 *leaf, STACK_OF(X509) *others, enum chain_use use, usec at, STACK_OF(X509) **chain)
+{
+	unsigned char key[SHA256_SIZE];
+	bool keeps = !trust_rules(trust)->revocation && memo_key(key, use, trust_profile(trust)->kind, leaf, others);
+	enum reason why;
+
+	if (keeps && (*chain = memo_recall(trust_memo(trust), key, at)))
+		return REASON_ACCEPTED;
+	why = build(trust, leaf, others, use, at, chain);
+	if (keeps && why == REASON_ACCEPTED)
+		memo_keep(trust_memo(trust), key, *chain);
+	return why;
 }
 
 bool chain_trusted(const struct trust *trust, X509 *ca, usec at)

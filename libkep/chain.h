@@ -19,7 +19,8 @@ enum chain_use {
 
 /* REASON_ACCEPTED: *chain is the chain from leaf to anchor, good at that time (the
  * caller frees it); else *chain is NULL.  Where a chain is wrong in more than one
- * way, what waiting cannot mend comes before a missing CRL. */
+ * way, what waiting cannot mend comes before a missing CRL.  Where no CRLs are
+ * looked at, a good chain is remembered (memo.h). */
 enum reason chain_judge(const struct trust *trust, struct x509_st *leaf, struct stack_st_X509 *others, enum chain_use use, usec at,
                         struct stack_st_X509 **chain);
 /* Does a CA of the trust store lead to one of its anchors?  Its revocation is not

@@ -270,7 +270,7 @@ static void remember(const struct judgement *j, const struct trust *trust)
 		X509 *x = sk_X509_value(j->certificates, (int)i);
 
 		for (int k = 0; k < sk_X509_num(j->chain); k++)
-			if (sk_X509_value(j->chain, k) == x)
+			if (X509_cmp(sk_X509_value(j->chain, k), x) == 0)       /* a remembered chain has its own copies */
 				trust_remember(trust, j->cut[i], x);
 	}
 }

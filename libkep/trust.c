@@ -11,6 +11,7 @@
 #include "libkep/folder.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
+#include "libkep/memo.h"
 
 #define FILE_LIMIT     (16u << 20)
 #define CHAIN_DEPTH    6
@@ -34,6 +35,7 @@ struct trust {
 	size_t             anchors, crls;
 	usec               crls_until;
 	struct known      *known;
+	struct memo       *memo;
 	struct trust      *tsa;         /* of time-stamping authorities, or NULL */
 };
 
@@ -204,6 +206,7 @@ static struct trust *make(void)
 	profile_init(&t->profile);
 	t->known = mem_new(sizeof *t->known);
 	pthread_mutex_init(&t->known->lock, NULL);
+	t->memo = memo_new();
 	if (!(t->store = X509_STORE_new()))
 		log_fatal("out of memory");
 	return t;
@@ -273,6 +276,7 @@ void trust_free(struct trust *t)
 		X509_free(t->known->slots[i].certificate);
 	pthread_mutex_destroy(&t->known->lock);
 	free(t->known);
+	memo_free(t->memo);
 	free(t);
 }
 
@@ -310,6 +314,11 @@ void trust_describe(const struct trust *t, const struct conf *conf, struct buf *
 	else
 		buf_addf(out, ", %zu CRL%s", t->crls, t->crls == 1 ? "" : "s");
 	say_until(t->crls_until, out);
+}
+
+struct memo *trust_memo(const struct trust *t)
+{
+	return t->memo;
 }
 
 struct x509_store_st *trust_store(const struct trust *t)

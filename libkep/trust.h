@@ -1,7 +1,8 @@
 /* trust.h - the trust anchors of e-signatures, the CRLs, and how chains are judged.
- * All that is const once loaded; a reload makes a new trust and swaps the pointer.  It also remembers decoded
- * certificates of signers that were trusted, behind a lock of its own, so that
- * the next signature of the same people costs less; that changes no answer. */
+ * All that is const once loaded; a reload makes a new trust and swaps the pointer.
+ * It also remembers decoded certificates of signers that were trusted, and their
+ * chains (memo.h), behind locks of their own, so that the next signature of the
+ * same people costs less; that changes no answer. */
 #ifndef KEP_TRUST_H
 #define KEP_TRUST_H
 
@@ -14,6 +15,7 @@ struct trust_rules {
 	usec crl_grace;         /* a CRL serves so long after its nextUpdate */
 };
 
+struct memo;
 struct trust;
 struct x509_st;
 struct x509_store_st;
@@ -43,6 +45,8 @@ const struct trust_rules *trust_rules(const struct trust *t);
 void trust_describe(const struct trust *t, const struct conf *conf, struct buf *out);
 /* For chain.c and crl.c: the store, borrowed. */
 struct x509_store_st *trust_store(const struct trust *t);
+/* For chain.c: the chains found good with this trust. */
+struct memo *trust_memo(const struct trust *t);
 /* For cms.c: the decoded certificate of these octets; the caller frees it.
  * NULL: it is not exactly one certificate. */
 struct x509_st *trust_certificate(const struct trust *t, struct span der);

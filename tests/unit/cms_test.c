@@ -230,6 +230,32 @@ static void test_time(void **state)
 	buf_release(&der);
 }
 
+/* What is remembered of a good chain answers only the same question. */
+static void test_memory(void **state)
+{
+	static const struct { const char *name; int years; enum reason want; } rows[] = {
+		{ "ec", 0, REASON_ACCEPTED }, { "ec", 0, REASON_ACCEPTED }, { "ec", 20, REASON_SIGNER_EXPIRED },
+		{ "ec", -2, REASON_SIGNER_EXPIRED }, { "ec", 0, REASON_ACCEPTED }, { "chain-missing", 0, REASON_SIGNER_UNTRUSTED },
+		{ "certificate-twice", 0, REASON_ACCEPTED }, { "ec", 0, REASON_ACCEPTED }, { "rsa", 0, REASON_ACCEPTED },
+		{ "signature-flipped", 0, REASON_SIGNATURE_WRONG }, { "other-content", 0, REASON_CONTENT_ALTERED },
+	};
+	struct trust *other = pki_trust("other-ca.pem"), *own = pki_trust("trust");
+	struct buf der = BUF_INIT;
+	struct signer s;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		usec at = clock_now() + rows[i].years * (usec)365 * 86400 * 1000000;
+
+		sample(rows[i].name, &der);
+		assert_reason(rows[i].name, detached(buf_span(&der), buf_span(&content), "sha256", own, at, &s), rows[i].want);
+		signer_release(&s);
+		assert_int_not_equal(detached(buf_span(&der), buf_span(&content), "sha256", other, at, &s), REASON_ACCEPTED);
+	}
+	buf_release(&der);
+	trust_free(own);
+	trust_free(other);
+}
+
 struct worker {
 	struct span der;
 	usec        at;
@@ -551,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_opaque),
 		cmocka_unit_test(test_signer),
 		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_damage),

@@ -132,14 +132,14 @@ static void flip(struct buf *b, size_t at)
 	b->p[at] = (char)(b->p[at] ^ 1 << at % 8);
 }
 
-/* A bit of every octet of the signature object and of the content. */
+/* A bit of every octet of the signature object, and of a content outside of it. */
 static void flip_all(const char *name, maker *make)
 {
 	struct buf content = BUF_INIT, der = BUF_INIT, mail = BUF_INIT;
 
 	pki_read("samples/content", &content);
 	pki_read(name, &der);
-	for (size_t i = 0; i < der.n + content.n; i++) {
+	for (size_t i = 0; i < der.n + (make == add_detached ? content.n : 0); i++) {
 		struct buf *b = i < der.n ? &der : &content;
 		size_t at = i < der.n ? i : i - der.n;
 
@@ -147,7 +147,7 @@ static void flip_all(const char *name, maker *make)
 		buf_clear(&mail);
 		make(&mail, buf_span(&content), buf_span(&der));
 		compare(name, at, buf_span(&mail));
-		if (b == &content && make == add_detached)
+		if (b == &content)
 			assert_false(gate_accepts(buf_span(&mail)));
 		flip(b, at);
 	}
