@@ -55,21 +55,39 @@ static void check_key(struct doctor *d)
 	free(mend);
 }
 
+/* What the loaded store is worth; NULL: all is well, and *level says so. */
+static const char *judge_trust(const struct trust *t, const struct conf *conf, enum finding_level *level)
+{
+	usec until;
+
+	*level = FINDING_OK;
+	if (!trust_rules(t)->revocation && strcmp(conf->revocation, "off") == 0)
+		return NULL;
+	*level = FINDING_WARNING;
+	if (!trust_rules(t)->revocation)
+		return "set trust_crls to a folder of CRLs, or revocation = off if this is what you want";
+	if (trust_crls(t, &until) == 0) {
+		*level = FINDING_WRONG;
+		return "set crl_urls, run 'kepctl trust refresh', and start kep-trust.timer";
+	}
+	if (until != 0 && until < clock_now())
+		return "run 'kepctl trust refresh', and look whether kep-trust.timer is active; remove CRLs that nobody issues any more";
+	*level = FINDING_OK;
+	return NULL;
+}
+
 static void check_trust(struct doctor *d)
 {
 	struct buf words = BUF_INIT;
 	struct trust *t = trust_configure(d->conf, &words);
+	const char *mend = "put the CA certificates into trust_anchors and their CRLs into trust_crls of kep.conf";
+	enum finding_level level = FINDING_WRONG;
 
-	if (t)
+	if (t) {
+		mend = judge_trust(t, d->conf, &level);
 		trust_describe(t, d->conf, &words);
-	if (t && !trust_rules(t)->revocation && strcmp(d->conf->revocation, "off") != 0)
-		findings_add(&d->findings, FINDING_WARNING, "trust", "set trust_crls to a folder of CRLs, or revocation = off if this is what you want", "%s",
-		             buf_str(&words));
-	else if (t)
-		findings_add(&d->findings, FINDING_OK, "trust", NULL, "%s", buf_str(&words));
-	else
-		findings_add(&d->findings, FINDING_WRONG, "trust", "put the CA certificates into trust_anchors and their CRLs into trust_crls of kep.conf", "%s",
-		             buf_str(&words));
+	}
+	findings_add(&d->findings, level, "trust", mend, "%s", buf_str(&words));
 	trust_free(t);
 	buf_release(&words);
 }

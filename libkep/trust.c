@@ -290,6 +290,12 @@ const struct trust_rules *trust_rules(const struct trust *t)
 	return &t->rules;
 }
 
+size_t trust_crls(const struct trust *t, usec *until)
+{
+	*until = t->crls_until;
+	return t->crls;
+}
+
 static void say_until(usec until, struct buf *out)
 {
 	char text[CLOCK_TEXT_SIZE];

@@ -40,6 +40,8 @@ const struct trust *trust_stamps(const struct trust *t);
 struct trust *trust_configure(const struct conf *conf, struct buf *error);
 size_t trust_count(const struct trust *t);
 const struct trust_rules *trust_rules(const struct trust *t);
+/* How many CRLs there are; *until: when the first of them wants to be replaced (0: none does). */
+size_t trust_crls(const struct trust *t, usec *until);
 /* "FOLDERS: 3 trust anchors, 5 CRLs, the first to be replaced by ..." for the log;
  * conf is what it was made with. */
 void trust_describe(const struct trust *t, const struct conf *conf, struct buf *out);

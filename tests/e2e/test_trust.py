@@ -295,6 +295,26 @@ def test_distribution_points_of_the_trust_store(place, server):
     assert server.asked == ["root"]
 
 
+def test_the_doctor_looks_at_the_lists(place):
+    def finding():
+        done = subprocess.run([program("kepctl", "kepctl", build()), "-c", place.conf, "--json", "check"], capture_output=True, text=True, check=False)
+        return next((row["level"], row["words"]) for row in json.loads(done.stdout)["findings"] if row["what"] == "trust")
+    place.empty()
+    place.configure(trust_crls="")
+    assert finding()[0] == "warning" and "revocation is not checked" in finding()[1]
+    place.configure(trust_crls="", revocation="off")
+    assert finding()[0] == "ok"
+    place.configure()
+    assert finding()[0] == "wrong" and "every signature is answered 451" in finding()[1]
+    place.put("mid", until=-0.5)
+    assert finding()[0] == "warning"
+    place.put("mid")
+    assert finding()[0] == "ok" and "1 CRL, the first to be replaced by" in finding()[1]
+    (place.crls / "mid.crl").write_bytes(b"garbage")
+    assert finding()[0] == "wrong" and "damaged CRL" in finding()[1]
+    place.empty()
+
+
 def test_refresh_needs_a_folder(place):
     for folder, words in (("", "trust_crls is empty"), ("/nonexistent", "is no folder")):
         place.configure(trust_crls=folder)
