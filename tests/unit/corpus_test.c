@@ -13,6 +13,8 @@
 #include "tests/unit/exact.h"
 #include "tests/unit/pki.h"
 
+#define SMALL 1500      /* octets: every split point is tried */
+
 static struct trust *trust;
 static struct gate *gate;
 static struct mime *mime;
@@ -47,6 +49,25 @@ static void judge(struct span mail, size_t n, struct verdict *v)
 	gate_finish(gate, trust, clock_now(), v);
 }
 
+/* In two pieces, cut everywhere. */
+static void try_splits(const char *file, struct span mail, const struct verdict *first)
+{
+	for (size_t at = 1; at < mail.n; at++) {
+		struct span front = piece(mail, 0, at), rest = piece(mail, at, mail.n);
+		struct verdict v;
+
+		gate_restart(gate);
+		gate_push(gate, front);
+		gate_push(gate, rest);
+		gate_finish(gate, trust, clock_now(), &v);
+		if (v.why != first->why || memcmp(&v.fingerprint, &first->fingerprint, sizeof v.fingerprint) != 0)
+			fail_msg("%s split at %zu: %s, then %s", file, at, reason_words(first->why)->wire, reason_words(v.why)->wire);
+		exact_free(front);
+		exact_free(rest);
+		verdict_release(&v);
+	}
+}
+
 static void try_mail(const char *file, struct span mail)
 {
 	static const size_t sizes[] = { 65536, 7, 1 };
@@ -63,6 +84,8 @@ static void try_mail(const char *file, struct span mail)
 		assert_true(addr_eq(&v.from, &first.from));
 		verdict_release(&v);
 	}
+	if (mail.n <= SMALL)
+		try_splits(file, mail, &first);
 	mails++;
 	per_reason[first.why]++;
 	verdict_release(&first);
