@@ -1,4 +1,6 @@
 """Who may sign: over real SMTP, with signatures that are good and not the sender's."""
+import re
+
 import pytest
 
 from conftest import logged, refused
@@ -69,3 +71,23 @@ def test_binding_of_a_provider(house, people, binding, good):
             refused(answer, "signer-not-authorised")
     finally:
         house.postgres.sql(f"SELECT kep.provider_bind('{name}', 'identity')")
+
+
+@pytest.mark.parametrize("options, level", [((), "none"), (("-cades",), "B")])
+def test_level_in_evidence(house, people, options, level):
+    """What the signature is of CAdES stands in the log line and in every evidence of the message."""
+    a, b = people.new(), people.new()
+    head, _, body = mail.compose(a, [b]).partition(b"\r\n\r\n")
+    fields = re.split(rb"\r\n(?![ \t])", head)
+    inside = [f for f in fields if f.lower().startswith(b"content-")]
+    entity = b"\r\n".join(inside) + b"\r\n\r\n" + body
+    der = maker.p7s(str(house.pki.dir), f"signers/{a}", entity, "-md", "sha256", *options)
+    message = b"\r\n".join(f for f in fields if f not in inside) + b"\r\n" + maker.multipart_signed(entity, der)
+    answer = house.send(a, [b], message, signed=False)
+    assert answer.ok, answer.words()
+    house.wait_evidence(answer.queue_id, ["A.1", "D.1"])
+    rows = house.postgres.sql("SELECT convert_from(e.body, 'UTF8')::jsonb -> 'sender' ->> 'cades' FROM kep.evidence AS e JOIN kep.message AS m"
+                              f" USING (kep_id) WHERE m.queue_id = '{answer.queue_id}'")
+    assert [r[0] for r in rows] == [level, level]
+    lines = [line for line in house.daemons.log("milter").splitlines() if answer.queue_id in line and "accepted" in line]
+    assert lines and lines[-1].endswith(f" cades={level}"), lines
