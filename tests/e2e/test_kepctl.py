@@ -206,6 +206,15 @@ def test_smtpd_that_does_not_live(patient, banner, words):
     mute.server.close()
 
 
+@pytest.mark.parametrize("required,level", [("15.0.0", "wrong"), ("latest", "wrong"), ("3.0.0", None)])
+def test_openssl(patient, required, level):
+    with patient.conf.open("a", encoding="utf-8") as conf:
+        conf.write(f"require_openssl = {required}\n")
+    found = patient.about("openssl")
+    assert len(found) == 1 and found[0]["level"] in ([level] if level else ["ok", "warning"])
+    assert level is None or f"require_openssl = {required}" in found[0]["words"]
+
+
 def test_configuration_that_cannot_be_read(patient):
     patient.conf.write_text("clsed = host\n", encoding="utf-8")
     status, out, _ = kepctl(patient.conf, "check")
