@@ -13,12 +13,12 @@ int command_account_add(const struct ctl *c)
 	return ctl_order(c, c->conf->database_operator, "select kep.account_add($1::text, $2::text, $3::text, $4::text)", &params);
 }
 
-static int change(const struct ctl *c, const char *sql, struct span reason)
+static int change(const struct ctl *c, const char *sql, struct span second)
 {
 	struct pg_params params = { .n = 0 };
 
 	pg_text(&params, span_str(c->words[0]));
-	pg_text(&params, reason);
+	pg_text(&params, second);
 	return ctl_order(c, c->conf->database_operator, sql, &params);
 }
 
@@ -30,6 +30,16 @@ int command_account_suspend(const struct ctl *c)
 int command_account_resume(const struct ctl *c)
 {
 	return change(c, "select kep.account_resume($1::text, $2::text)", c->given[CTL_REASON] ? ctl_value(c, CTL_REASON) : SPAN("resumed"));
+}
+
+int command_account_pin(const struct ctl *c)
+{
+	return change(c, "select kep.account_pin($1::text, $2::text)", span_str(c->words[1]));
+}
+
+int command_account_unpin(const struct ctl *c)
+{
+	return change(c, "select kep.account_unpin($1::text, $2::text)", span_str(c->words[1]));
 }
 
 int command_account_list(const struct ctl *c)

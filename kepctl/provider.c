@@ -48,6 +48,31 @@ int command_provider_add(const struct ctl *c)
 	return status;
 }
 
+/* An order of a provider's name and one word more. */
+static int change(const struct ctl *c, const char *sql)
+{
+	struct pg_params params = { .n = 0 };
+
+	pg_text(&params, span_str(c->words[0]));
+	pg_text(&params, span_str(c->words[1]));
+	return ctl_order(c, c->conf->database_operator, sql, &params);
+}
+
+int command_provider_bind(const struct ctl *c)
+{
+	return change(c, "select kep.provider_bind($1::text, $2::text)");
+}
+
+int command_provider_pin(const struct ctl *c)
+{
+	return change(c, "select kep.provider_pin($1::text, $2::text)");
+}
+
+int command_provider_unpin(const struct ctl *c)
+{
+	return change(c, "select kep.provider_unpin($1::text, $2::text)");
+}
+
 int command_provider_list(const struct ctl *c)
 {
 	static const struct table_column columns[] = {

@@ -50,19 +50,22 @@ def test_account_without_identity_number(house, people):
     assert house.send(a, [b]).ok
     refused(house.send(a, [b], signed_by(house, a, b, f"signers/{clerk}"), signed=False), "signer-not-authorised")
     print_of = house.pki.fingerprint(f"signers/{clerk}")
-    house.postgres.sql(f"SELECT kep.account_pin('{a}', '{print_of}')")
+    house.daemons.kepctl("account", "pin", a, print_of)
     assert house.send(a, [b], signed_by(house, a, b, f"signers/{clerk}"), signed=False).ok
-    house.postgres.sql(f"SELECT kep.account_unpin('{a}', '{print_of}')")
+    house.daemons.kepctl("account", "unpin", a, print_of)
     refused(house.send(a, [b], signed_by(house, a, b, f"signers/{clerk}"), signed=False), "signer-not-authorised")
 
 
-@pytest.mark.parametrize("binding, good", [("identity", True), ("mailbox", False), ("certificate", False)])
-def test_binding_of_a_provider(house, people, binding, good):
+@pytest.mark.parametrize("binding, pinned, good", [("identity", False, True), ("mailbox", False, False), ("certificate", False, False),
+                                                   ("certificate", True, True)])
+def test_binding_of_a_provider(house, people, binding, pinned, good):
     """Another provider's sender, signed with a certificate that holds a number but another address."""
     sender, b = f"{binding}@{house.other}", people.new()
     house.pki.signer(f"baska@{house.other}")
     name = house.other.split(".")[0].upper()
-    house.postgres.sql(f"SELECT kep.provider_bind('{name}', '{binding}')")
+    house.daemons.kepctl("provider", "bind", name, binding)
+    if pinned:
+        house.daemons.kepctl("provider", "pin", name, house.pki.fingerprint(f"signers/baska@{house.other}"))
     try:
         answer = house.send(sender, [b], signed_by(house, sender, b, f"signers/baska@{house.other}"), signed=False, via="mx", cert="client")
         if good:
@@ -70,7 +73,9 @@ def test_binding_of_a_provider(house, people, binding, good):
         else:
             refused(answer, "signer-not-authorised")
     finally:
-        house.postgres.sql(f"SELECT kep.provider_bind('{name}', 'identity')")
+        house.daemons.kepctl("provider", "bind", name, "identity")
+        if pinned:
+            house.daemons.kepctl("provider", "unpin", name, house.pki.fingerprint(f"signers/baska@{house.other}"))
 
 
 @pytest.mark.parametrize("options, level", [((), "none"), (("-cades",), "B")])
