@@ -21,6 +21,7 @@ A conversation file (x.in) holds one step a line:
     run ARGUMENTS                   kep-milter once more, with the same configuration, to its end
                                     ("DIR/" is the conversation's directory)
     signal NAME [COUNT]             to kep-milter, so many times
+    crl CA [CERTIFICATE...]         from here on DIR/crls holds a list of this CA that revokes these
     wait WORDS                      until the log holds them, written after the last signal
     wait                            until the log does not grow for half a second
     memory start | memory grown KIB after "start", not more than so much was needed
@@ -42,6 +43,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -49,6 +51,8 @@ import time
 import talk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import crl      # noqa: E402
 
 MASKS = [
     (r'"serial":"[0-9a-fA-F]+"', '"serial":"HEX"'),
@@ -56,6 +60,7 @@ MASKS = [
     (r'"signing_time":"[^"]*"', '"signing_time":"TIME"'),
     (r"\bsize=\d+", "size=N"),
     (r"kep-milter\[\d+\]", "kep-milter"),
+    (r"replaced by [-0-9T:]+Z", "replaced by TIME"),
     (r"OpenSSL \d+\.\d+\.\d+", "OpenSSL VERSION"),
 ]
 
@@ -259,7 +264,12 @@ class Conversation:
             return
         self.pki.write(self.dir.name + "/trust/anchor.pem", self.pki.read(f"{self.pki_dir}/{name}.pem"))
 
+    def crl(self, ca, *revoked):
+        self.pki.write(f"{self.dir.name}/crls/{ca}.crl", crl.make(self.pki_dir, ca, revoked))
+        os.chmod(f"{self.dir.name}/crls/{ca}.crl", 0o644)
+
     def start(self):
+        os.makedirs(self.dir.name + "/crls", exist_ok=True)
         self.trust("ca")
         self.policyd.up()
         own = {"milter_socket": f"unix:{self.dir.name}/milter.sock", "milter_socket_group": "", "user": "",
@@ -430,7 +440,7 @@ class Conversation:
         if word in ("#", "", "<", "?"):
             return self.say(line)
         if word == "conf":
-            self.conf.append(tuple(p.strip() for p in rest.split("=", 1)))
+            self.conf.append(tuple(p.strip().replace("DIR", self.dir.name) for p in rest.split("=", 1)))
             return self.say(line)
         if not self.process:
             self.start()
@@ -454,6 +464,8 @@ class Conversation:
             getattr(self, word)(rest)
         elif word == "trust":
             self.trust(rest)
+        elif word == "crl":
+            self.crl(*rest.split())
         elif word == "signal":
             self.mark = len(self.log())
             for _ in range(int((rest.split() + ["1"])[1])):

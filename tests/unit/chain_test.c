@@ -40,25 +40,42 @@ static void make_folder(const char *folder)
 	free(path);
 }
 
-static struct trust *open_trust(const char *folder)
-{
-	char *anchors = pki_path("trust"), *crls = pki_path(folder);
-	struct buf error = BUF_INIT;
-	struct conf conf;
-	struct trust *t;
+/* A trust, and the configuration it borrows from. */
+struct store {
+	struct conf   conf;
+	struct trust *trust;
+};
 
-	conf_init(&conf);
-	conf.trust_anchors = anchors;
-	conf.trust_crls = crls;
-	conf.crl_grace = HOUR;
-	t = trust_configure(&conf, &error);
-	if (!t)
+static void set(struct conf *conf, const char *key, const char *name)
+{
+	char *path = pki_path(name), *assignment = mem_printf("%s=%s", key, path);
+	struct buf error = BUF_INIT;
+
+	if (!conf_set(conf, assignment, &error))
 		fail_msg("%s", buf_str(&error));
-	assert_true(trust_rules(t)->revocation);
-	free(anchors);
-	free(crls);
+	free(path);
+	free(assignment);
 	buf_release(&error);
-	return t;
+}
+
+static void open_store(struct store *s, const char *folder)
+{
+	struct buf error = BUF_INIT;
+
+	conf_init(&s->conf);
+	set(&s->conf, "trust_anchors", "trust");
+	set(&s->conf, "trust_crls", folder);
+	s->conf.crl_grace = HOUR;
+	if (!(s->trust = trust_configure(&s->conf, &error)))
+		fail_msg("%s", buf_str(&error));
+	assert_true(trust_rules(s->trust)->revocation);
+	buf_release(&error);
+}
+
+static void close_store(struct store *s)
+{
+	trust_free(s->trust);
+	conf_release(&s->conf);
 }
 
 static enum reason judge(const struct trust *trust, usec at)
@@ -90,26 +107,26 @@ static void assert_judged(const struct trust *trust, usec at, enum reason wanted
 static void test_time_passes(void **state)
 {
 	usec now = clock_now();
-	struct trust *t;
+	struct store s;
 
 	make_folder("crls");
 	make_crl("crls", "ca", 48, "");
 	make_crl("crls", "mid", 24, "");
-	t = open_trust("crls");
-	assert_judged(t, now, REASON_ACCEPTED);
-	assert_judged(t, now, REASON_ACCEPTED);
-	assert_judged(t, now + 23 * HOUR, REASON_ACCEPTED);
-	assert_judged(t, now + 24 * HOUR + HOUR / 2, REASON_ACCEPTED);          /* the grace */
-	assert_judged(t, now + 26 * HOUR, REASON_REVOCATION_UNKNOWN);
-	assert_judged(t, now, REASON_ACCEPTED);
-	assert_judged(t, now - 3 * HOUR, REASON_SIGNER_EXPIRED);                /* before there was a certificate */
-	trust_free(t);
+	open_store(&s, "crls");
+	assert_judged(s.trust, now, REASON_ACCEPTED);
+	assert_judged(s.trust, now, REASON_ACCEPTED);
+	assert_judged(s.trust, now + 23 * HOUR, REASON_ACCEPTED);
+	assert_judged(s.trust, now + 24 * HOUR + HOUR / 2, REASON_ACCEPTED);          /* the grace */
+	assert_judged(s.trust, now + 26 * HOUR, REASON_REVOCATION_UNKNOWN);
+	assert_judged(s.trust, now, REASON_ACCEPTED);
+	assert_judged(s.trust, now - 3 * HOUR, REASON_SIGNER_EXPIRED);                /* before there was a certificate */
+	close_store(&s);
 }
 
 static void test_another_trust(void **state)
 {
 	usec now = clock_now();
-	struct trust *before, *after, *missing;
+	struct store before, after, missing;
 
 	make_folder("before");
 	make_crl("before", "ca", 48, "");
@@ -119,17 +136,17 @@ static void test_another_trust(void **state)
 	make_crl("after", "mid", 24, "signers/" ADDRESS);
 	make_folder("missing");
 	make_crl("missing", "mid", 24, "");
-	before = open_trust("before");
-	after = open_trust("after");
-	missing = open_trust("missing");
+	open_store(&before, "before");
+	open_store(&after, "after");
+	open_store(&missing, "missing");
 	for (int i = 0; i < 2; i++) {
-		assert_judged(before, now, REASON_ACCEPTED);
-		assert_judged(after, now, REASON_SIGNER_REVOKED);
-		assert_judged(missing, now, REASON_REVOCATION_UNKNOWN);
+		assert_judged(before.trust, now, REASON_ACCEPTED);
+		assert_judged(after.trust, now, REASON_SIGNER_REVOKED);
+		assert_judged(missing.trust, now, REASON_REVOCATION_UNKNOWN);
 	}
-	trust_free(before);
-	trust_free(after);
-	trust_free(missing);
+	close_store(&before);
+	close_store(&after);
+	close_store(&missing);
 }
 
 static void make_mail(void)
