@@ -43,4 +43,10 @@ struct span jdoc_text_at(const jdoc *array, size_t i);          /* SPAN_NONE: no
  * objects, arrays, strings, integers of at most 53 bits and booleans occur. */
 void jdoc_write(struct buf *out, const jdoc *d);
 
+/* true: text is one object in exactly the form of RFC 8785, of at most `limit`
+ * octets, and made only of what we write: objects, arrays, strings without NUL,
+ * integers from -(2^53-1) to 2^53-1, true and false.  So two texts that are
+ * canonical are the same octets or say different things. */
+bool jdoc_canonical(struct span text, size_t limit, struct buf *why);
+
 #endif
