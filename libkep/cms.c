@@ -11,11 +11,11 @@
 #include <time.h>
 
 #include "libkep/chain.h"
+#include "libkep/der.h"
 #include "libkep/ess.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 #include "libkep/outline.h"
-#include "libkep/tsp.h"
 
 #define STAMP_LIMIT 4                         /* time-stamps looked at */
 #define STAMP_AHEAD ((usec)300 * 1000000)     /* their clocks against ours */
@@ -36,6 +36,7 @@ struct judgement {
 	struct span              cut[OUTLINE_CERTIFICATES];     /* octets of the certificates */
 	size_t                   n_cut;
 	struct span              attributes;    /* octets of the signed attributes */
+	struct span              revocations;   /* the stranger's, for keeping only */
 	STACK_OF(X509)          *certificates;
 	STACK_OF(X509)          *chain;         /* from leaf to anchor, once it was found good */
 	X509                    *leaf;
@@ -83,6 +84,7 @@ static enum reason parse(struct judgement *j, struct span der, const struct trus
 	memcpy(j->cut, o.certificates, sizeof j->cut);
 	j->n_cut = o.n_certificates;
 	j->attributes = o.attributes;
+	j->revocations = o.revocations;
 	outline_rest(&o, &rest);
 	why = decode(j, buf_span(&rest));
 	if (why == REASON_ACCEPTED)
@@ -340,25 +342,56 @@ static bool imprint_fits(const struct stamp *s, struct span octets)
 	return n == s->n && memcmp(value, s->imprint, n) == 0;
 }
 
-/* RFC 3161 section 2.4.2: a SignedData over a TSTInfo, by a certificate made for
- * that alone, which the token must name. */
-static bool judge_stamp(struct judgement *j, struct span token, struct span octets, const struct trust *tsa, struct stamp *s)
+/* The certificates of *more behind those of the token. */
+static enum reason add_candidates(struct judgement *j, struct span more, const struct trust *tsa)
+{
+	struct der e;
+	X509 *x;
+
+	for (size_t i = 0; more.n && i < OUTLINE_CERTIFICATES; i++) {
+		if (!der_next(&more, &e) || !(x = trust_certificate(tsa, e.whole)))
+			return REASON_SIGNATURE_DER;
+		if (!sk_X509_push(j->certificates, x))
+			log_fatal("out of memory");
+	}
+	return REASON_ACCEPTED;
+}
+
+static enum reason check_stamp_reference(const struct judgement *j)
 {
 	bool strong;
 
-	return parse(j, token, tsa) == REASON_ACCEPTED && check_shape(j, false) == REASON_ACCEPTED &&
-	    check_attributes(j) == REASON_ACCEPTED && check_digest_algorithm(j, NULL, tsa) == REASON_ACCEPTED &&
-	    content_fits(j, octets_of(j->content)) && tsp_read(octets_of(j->content), s) && imprint_fits(s, octets) &&
-	    find_leaf(j) == REASON_ACCEPTED &&
-	    chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, s->time, &j->chain) == REASON_ACCEPTED &&
-	    has_reference(j) && check_reference(j, &strong) == REASON_ACCEPTED && CMS_SignerInfo_verify(j->info) == 1;
+	return has_reference(j) ? check_reference(j, &strong) : REASON_SIGNER_REFERENCE;
+}
+
+/* RFC 3161 section 2.4.2: a SignedData over a TSTInfo, by a certificate made for
+ * that alone, which the token must name.  at 0: the chain at genTime. */
+static enum reason judge_stamp(struct judgement *j, struct span token, struct span more, const struct trust *tsa, usec at, struct stamp *s)
+{
+	enum reason why;
+
+	if ((why = parse(j, token, tsa)) != REASON_ACCEPTED ||
+	    (why = check_shape(j, false)) != REASON_ACCEPTED)
+		return why;
+	if (!tsp_read(octets_of(j->content), s))
+		return REASON_CONTENT_TYPE;
+	if ((why = check_attributes(j)) != REASON_ACCEPTED ||
+	    (why = check_digest_algorithm(j, NULL, tsa)) != REASON_ACCEPTED ||
+	    (why = content_fits(j, octets_of(j->content)) ? REASON_ACCEPTED : REASON_CONTENT_ALTERED) != REASON_ACCEPTED ||
+	    (why = add_candidates(j, more, tsa)) != REASON_ACCEPTED ||
+	    (why = find_leaf(j)) != REASON_ACCEPTED ||
+	    (why = chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, at ? at : s->time, &j->chain)) != REASON_ACCEPTED ||
+	    (why = check_stamp_reference(j)) != REASON_ACCEPTED)
+		return why;
+	return CMS_SignerInfo_verify(j->info) == 1 ? REASON_ACCEPTED : REASON_SIGNATURE_WRONG;
 }
 
 static usec stamp_time(const ASN1_TYPE *token, struct span octets, const struct trust *trust, usec at)
 {
 	struct judgement j = { .type = NID_id_smime_ct_TSTInfo };
-	struct stamp s;
-	bool good = token->type == V_ASN1_SEQUENCE && judge_stamp(&j, octets_of(token->value.sequence), octets, trust_stamps(trust), &s);
+	struct stamp s = { .digest = NULL };
+	bool good = token->type == V_ASN1_SEQUENCE &&
+	    judge_stamp(&j, octets_of(token->value.sequence), SPAN_NONE, trust_stamps(trust), 0, &s) == REASON_ACCEPTED && imprint_fits(&s, octets);
 
 	judgement_release(&j);
 	return good && s.time <= at + STAMP_AHEAD ? s.time : 0;
@@ -419,7 +452,7 @@ static enum reason describe(const struct judgement *j, const struct trust *trust
 	return why;
 }
 
-/* -- the two doors ------------------------------------------------------------ */
+/* -- the three doors ---------------------------------------------------------- */
 
 enum reason cms_verify_detached(struct span der, const char *digest, const unsigned char *value, size_t n,
                                 const struct trust *trust, usec at, struct signer *out)
@@ -451,6 +484,34 @@ enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec a
 		why = describe(&j, trust, at, out);
 	if (why == REASON_ACCEPTED && content)
 		buf_add(content, inner);
+	judgement_release(&j);
+	return why;
+}
+
+static void add_chain(const struct judgement *j, struct buf *out)
+{
+	for (int i = 0; i < sk_X509_num(j->chain); i++) {
+		unsigned char *der = NULL;
+		int n = i2d_X509(sk_X509_value(j->chain, i), &der);
+
+		if (n <= 0)
+			log_fatal("out of memory");
+		buf_add(out, span_of((const char *)der, (size_t)n));
+		OPENSSL_free(der);
+	}
+}
+
+enum reason cms_verify_stamp(struct span token, struct span certificates, const struct trust *tsa, usec at, struct stamp *out,
+                             struct buf *chain, struct span *revocations)
+{
+	struct judgement j = { .type = NID_id_smime_ct_TSTInfo };
+	enum reason why;
+
+	*out = (struct stamp){ .digest = NULL };
+	why = judge_stamp(&j, token, certificates, tsa, at, out);
+	*revocations = why == REASON_ACCEPTED ? j.revocations : SPAN_NONE;
+	if (why == REASON_ACCEPTED && chain)
+		add_chain(&j, chain);
 	judgement_release(&j);
 	return why;
 }

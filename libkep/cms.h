@@ -13,6 +13,7 @@
 #include "libkep/reason.h"
 #include "libkep/signer.h"
 #include "libkep/trust.h"
+#include "libkep/tsp.h"
 
 /* Verify a detached signature.
  *   der      the decoded smime.p7s, all of it (trailing octets are refused)
@@ -32,6 +33,17 @@ enum reason cms_verify_detached(struct span der, const char *digest, const unsig
 /* Verify an opaque signature (RFC 8551 section 3.5.2); the same checks, with the
  * eContent inside.  The content is appended to *content when that is not NULL. */
 enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec at, struct buf *content, struct signer *out);
+
+/* Verify a time-stamp token (RFC 3161 section 2.4.2): a SignedData over a TSTInfo,
+ * by a certificate made for that alone, which the token must name.  The same checks
+ * as above; the chain is judged at that time, or at genTime when at is 0.
+ * certificates: DER, one behind the other, candidates for the chain beside those in
+ * the token.  *out is filled once the TSTInfo was read, whatever is wrong behind it;
+ * the imprint is the caller's to compare.  With REASON_ACCEPTED *chain (or NULL) gets
+ * the certificates from signer to anchor, DER, appended, and *revocations are the
+ * token's (borrowed from it).  For stamp.c. */
+enum reason cms_verify_stamp(struct span token, struct span certificates, const struct trust *tsa, usec at, struct stamp *out,
+                             struct buf *chain, struct span *revocations);
 
 /* The provider's seal: certificate, chain, private key. */
 struct seal;

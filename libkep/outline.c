@@ -225,8 +225,11 @@ static enum reason read_signed_data(struct span in, struct outline *o, struct si
 		return why;
 	if (begins(in, DER_CONTEXT_0) && (!ber_next(&in, &e) || (why = read_certificates(e.inside, o)) != REASON_ACCEPTED))
 		return why == REASON_ACCEPTED ? REASON_SIGNATURE_DER : why;
-	if (begins(in, DER_CONTEXT_1) && !ber_next(&in, &e))
-		return REASON_SIGNATURE_DER;
+	if (begins(in, DER_CONTEXT_1)) {
+		if (!ber_next(&in, &e))
+			return REASON_SIGNATURE_DER;
+		o->revocations = e.inside;
+	}
 	if (!expect(&in, DER_SET, &e))
 		return REASON_SIGNATURE_DER;
 	o->signers = e.whole;

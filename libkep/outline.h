@@ -24,6 +24,7 @@ struct outline {
 	struct span certificates[OUTLINE_CERTIFICATES]; /* whole, borrowed */
 	size_t      n_certificates;
 	struct span attributes;         /* the signed ones, without the head of their SET; empty: there are none */
+	struct span revocations;        /* CRLs and the like, without the head of their SET, not looked at; empty: there are none */
 	/* How rest is made. */
 	struct span type, version, digests, content, signers;
 };
