@@ -1,5 +1,6 @@
 #include "libkep/receipt.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -90,7 +91,7 @@ struct words {
 	bool        turkish;
 	const char *title, *sent, *sender, *signer, *identity, *certificate, *recipient, *recipients, *this_one;
 	const char *delivered, *not_yet_delivered, *not_delivered, *earlier, *read, *not_yet_read, *not_read, *deemed;
-	const char *digests, *id, *kind, *at, *reason, *issuer, *kep_id, *message_id, *queue_id, *size, *previous, *end;
+	const char *digests, *id, *kind, *at, *reason, *issuer, *kep_id, *message_id, *queue_id, *size, *previous, *ledger, *end, *proof;
 };
 
 static const struct words turkish = {
@@ -104,11 +105,15 @@ static const struct words turkish = {
 	.digests = "İçerik özetleri", .id = "Delil no", .kind = "Delil türü", .at = "Delil zamanı", .reason = "Gerekçe",
 	.issuer = "Düzenleyen", .kep_id = "KEP ileti no", .message_id = "Message-ID", .queue_id = "Kuyruk no",
 	.size = "İleti boyutu (bayt)", .previous = "Önceki delil no",
+	.ledger = "Delil defteri, kayıt no",
 	.end =
 		"Bu ileti KEP hizmet sağlayıcısı tarafından otomatik olarak düzenlenmiş ve\n"
 		"işlem sertifikasıyla imzalanmıştır; lütfen yanıtlamayın. Delilin asıl kaydı\n"
 		"ekteki evidence.json dosyasıdır. İletinin içeriği sistemde saklanmaz; içeriğin\n"
 		"bütünlüğü yukarıdaki özetlerle doğrulanabilir.\n",
+	.proof =
+		"Delilin deftere işlendiği ekteki evidence.tlog-proof ve checkpoint.p7s ile\n"
+		"kanıtlanır; tümü ağ bağlantısı olmadan 'kepctl verify' ile doğrulanabilir.\n",
 };
 
 static const struct words english = {
@@ -122,11 +127,16 @@ static const struct words english = {
 	.digests = "Content digests", .id = "Evidence id", .kind = "Kind of evidence", .at = "Time of evidence", .reason = "Reason",
 	.issuer = "Issuer", .kep_id = "KEP message id", .message_id = "Message-ID", .queue_id = "Queue id",
 	.size = "Message size (octets)", .previous = "Previous evidence id",
+	.ledger = "Evidence ledger, entry",
 	.end =
 		"This message was made automatically by the KEP provider and is signed with the\n"
 		"provider's certificate; please do not reply. The record itself is the attached\n"
 		"evidence.json. The content of the message is not kept by the system; that it is\n"
 		"unchanged can be verified with the digests above.\n",
+	.proof =
+		"That the record stands in the ledger is proved by the attached\n"
+		"evidence.tlog-proof and checkpoint.p7s; 'kepctl verify' checks all of it\n"
+		"without a network.\n",
 };
 
 /* -- times ------------------------------------------------------------------- */
@@ -297,7 +307,7 @@ static void add_facts(struct buf *out, const struct facts *f, const struct words
 }
 
 /* What identifies the evidence and its message. */
-static void add_particulars(struct buf *out, const struct facts *f, const struct words *w)
+static void add_particulars(struct buf *out, const struct facts *f, const struct receipt *r, const struct words *w)
 {
 	const struct outcome_words *o = outcome_words(f->outcome);
 
@@ -319,26 +329,33 @@ static void add_particulars(struct buf *out, const struct facts *f, const struct
 	add_line(out, "", w->queue_id, jdoc_text(f->message, "queue_id"));
 	buf_addf(out, "%s: %lld\n", w->size, (long long)jdoc_int(f->message, "size", 0));
 	add_line(out, "", w->previous, jdoc_text(f->doc, "previous"));
+	if (r->ledger.n) {
+		buf_addf(out, "%s: ", w->ledger);
+		encode_plain(out, r->ledger);
+		buf_addf(out, ", %" PRIu64 "\n", r->index);
+	}
 }
 
-static void add_text(struct buf *out, const struct facts *f, const struct words *w)
+static void add_text(struct buf *out, const struct facts *f, const struct receipt *r, const struct words *w)
 {
 	const struct outcome_words *o = outcome_words(f->outcome);
 
 	buf_addf(out, "%s: %s\n\n%s\n\n", w->title, w->turkish ? o->turkish_label : o->english_label, w->turkish ? o->turkish : o->english);
 	add_facts(out, f, w);
 	buf_addc(out, '\n');
-	add_particulars(out, f, w);
+	add_particulars(out, f, r, w);
 	buf_addf(out, "\n%s", w->end);
+	if (r->proof.n)
+		buf_adds(out, w->proof);
 }
 
-static void add_both_texts(struct buf *out, const struct facts *f, const char *time_zone)
+static void add_both_texts(struct buf *out, const struct facts *f, const struct receipt *r)
 {
-	char *saved = zone_enter(time_zone);
+	char *saved = zone_enter(r->time_zone);
 
-	add_text(out, f, &turkish);
+	add_text(out, f, r, &turkish);
 	buf_adds(out, "\n* * *\n\n");
-	add_text(out, f, &english);
+	add_text(out, f, r, &english);
 	zone_leave(saved);
 }
 
@@ -360,6 +377,16 @@ static void add_boundary(struct buf *out, const char *kind, const struct facts *
 	buf_addf(out, "%s\r\n", end);
 }
 
+static void add_file(struct buf *out, const struct facts *f, const char *type, const char *name, struct span octets)
+{
+	if (octets.n == 0)
+		return;
+	add_boundary(out, "mixed", f, "");
+	buf_addf(out, "Content-Type: %s; name=\"%s\"\r\nContent-Transfer-Encoding: base64\r\n", type, name);
+	buf_addf(out, "Content-Disposition: attachment; filename=\"%s\"\r\n\r\n", name);
+	buf_add_base64(out, octets, 76);
+}
+
 bool receipt_content(struct buf *out, const struct receipt *r)
 {
 	struct buf text = BUF_INIT;
@@ -367,7 +394,7 @@ bool receipt_content(struct buf *out, const struct receipt *r)
 	bool ok = facts_read(&f, r->evidence);
 
 	if (ok) {
-		add_both_texts(&text, &f, r->time_zone);
+		add_both_texts(&text, &f, r);
 		buf_adds(out, "Content-Type: multipart/mixed;\r\n boundary=\"kep-mixed-");
 		buf_add(out, f.id);
 		buf_adds(out, "\"\r\n\r\n");
@@ -375,10 +402,10 @@ bool receipt_content(struct buf *out, const struct receipt *r)
 		buf_adds(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
 		              "Content-Language: tr, en\r\nContent-Disposition: inline\r\n\r\n");
 		encode_quoted(out, buf_span(&text));
-		add_boundary(out, "mixed", &f, "");
-		buf_adds(out, "Content-Type: application/json; name=\"evidence.json\"\r\nContent-Transfer-Encoding: base64\r\n"
-		              "Content-Disposition: attachment; filename=\"evidence.json\"\r\n\r\n");
-		buf_add_base64(out, r->evidence, 76);
+		add_file(out, &f, "application/json", RECEIPT_EVIDENCE, r->evidence);
+		add_file(out, &f, "application/octet-stream", RECEIPT_PROOF, r->proof);
+		add_file(out, &f, "application/octet-stream", RECEIPT_CHECKPOINT, r->checkpoint);
+		add_file(out, &f, "application/vnd.etsi.timestamp-token", RECEIPT_STAMP, r->stamp);
 		add_boundary(out, "mixed", &f, "--");
 	}
 	buf_release(&text);
