@@ -8,6 +8,7 @@ libkep_libkep_a_SOURCES = \
 	libkep/base64.c libkep/base64.h libkep/display.c libkep/display.h libkep/letterhead.c libkep/letterhead.h libkep/part.c libkep/part.h libkep/mime.c libkep/mime.h libkep/digest.c libkep/digest.h libkep/library.c libkep/library.h \
 	libkep/der.c libkep/der.h libkep/outline.c libkep/outline.h libkep/profile.c libkep/profile.h libkep/signer.c libkep/signer.h libkep/ess.c libkep/ess.h libkep/tsp.c libkep/tsp.h libkep/memo.c libkep/memo.h libkep/trust.c libkep/trust.h libkep/crl.c libkep/crl.h libkep/chain.c libkep/chain.h libkep/cms.c libkep/cms.h \
 	libkep/stamp.c libkep/stamp.h libkep/stamp.def \
+	libkep/notekey.c libkep/notekey.h \
 	libkep/gate.c libkep/gate.h libkep/outcome.c libkep/outcome.h libkep/outcome.def \
 	libkep/encode.c libkep/encode.h libkep/merkle.h libkep/tiles.h libkep/note.h libkep/checkpoint.h libkep/logproof.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
 KEP_LIBS = libkep/libkep.a $(CRYPTO_LIBS) $(JANSSON_LIBS)

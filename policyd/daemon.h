@@ -15,7 +15,7 @@ struct daemon {
 	struct event_base   *base;
 	struct pg           *pg;
 	struct directory    *directory;         /* domains and accounts, cached (directory.h) */
-	struct signer_child *signer;            /* the seal's key lives there (signer.h) */
+	struct signer_child *signer;            /* the private keys live there (signer.h) */
 	int                  schema;            /* version of the database's schema; 0: not known to fit (database.h) */
 };
 

@@ -258,6 +258,7 @@ static void parts_open(struct program *p)
 	if (!d->base)
 		log_fatal("libevent: no event base");
 	signals_open(p);
+	signer_attach(d->signer, d->base);
 	p->database = database_new(d, &hooks, p);
 	for (size_t i = 0; i < p->sockets.policies; i++)
 		p->services[p->n++] = service_new(d->base, &policy_hooks, d, p->sockets.policy[i]);
@@ -318,7 +319,7 @@ static int run(const struct conf *conf, const struct options *o)
 	umask(077);
 	raise_limits();
 	ok = conf_open_log(conf, PROGRAM, o->foreground, &error) && privilege_find(&who, conf, &error) && ask_init(&p.ask, &p.daemon, &error);
-	/* The signer is first: it alone reads the key, as root, and must inherit nothing. */
+	/* The signer is first: it alone reads the keys, as root, and must inherit nothing. */
 	ok = ok && (p.daemon.signer = signer_start(conf, &error)) != NULL;
 	if (ok && !o->check_only) {
 		ok = sockets_open(&p.sockets, conf, who.uid, &error) && privilege_drop(&who, &error);

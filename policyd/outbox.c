@@ -207,7 +207,7 @@ static void compose(struct job *j)
 	struct receipt r = receipt_of(j);
 
 	if (receipt_content(&j->content, &r))
-		signer_ask(j->outbox->d->signer, buf_span(&j->content), on_sealed, j);
+		signer_ask(j->outbox->d->signer, SIGNER_SEAL, buf_span(&j->content), on_sealed, j);
 	else
 		give_back(j, "the evidence cannot be read");
 }
@@ -361,7 +361,6 @@ struct outbox *outbox_new(struct daemon *d)
 	o->inject = smtp_new(d->base, &options, &error);
 	if (!o->inject)
 		log_fatal("%s", buf_str(&error));
-	signer_attach(d->signer, d->base);
 	o->poll = event_new(d->base, -1, EV_PERSIST, on_poll, o);
 	event_add(o->poll, &often);
 	return o;

@@ -14,8 +14,8 @@
 
 struct outbox;
 
-/* d->signer must be started; it is attached to the loop here.  Looks for due
- * receipts every 5 seconds and whenever it is kicked; never NULL. */
+/* d->signer must be attached to the loop.  Looks for due receipts every 5 seconds
+ * and whenever it is kicked; never NULL. */
 struct outbox *outbox_new(struct daemon *d);
 /* There may be work: call it on NOTIFY kep_outbox and when the database came. */
 void outbox_kick(struct outbox *o);

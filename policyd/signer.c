@@ -18,6 +18,7 @@
 #include "libkep/cms.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
+#include "libkep/notekey.h"
 #include "libkep/privilege.h"
 
 /* ---- frames, blocking: the child always, the parent while it starts ---- */
@@ -112,39 +113,76 @@ static void lock_up(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static void sign_for_ever(int fd, const struct seal *seal)
-{
-	struct buf content = BUF_INIT, der = BUF_INIT;
+struct keys {
+	struct seal    *seal;
+	struct notekey *note;
+};
 
-	while (read_frame(fd, &content)) {
-		buf_clear(&der);
-		if (!seal_sign(seal, buf_span(&content), clock_now(), &der))
-			buf_clear(&der);
-		if (!write_frame(fd, buf_span(&der)))
+static bool keys_load(struct keys *k, const struct conf *conf, struct buf *error)
+{
+	return (k->seal = seal_load(conf->seal_certificate, conf->seal_key, error)) && (k->note = notekey_load(conf->checkpoint_key, error));
+}
+
+static void keys_release(struct keys *k)
+{
+	seal_free(k->seal);
+	notekey_free(k->note);
+}
+
+/* An empty *out: not signed. */
+static void sign(const struct keys *k, char kind, struct span content, struct buf *out)
+{
+	unsigned char note[ED25519_SIGNATURE];
+
+	buf_clear(out);
+	if (kind == SIGNER_SEAL && !seal_sign(k->seal, content, clock_now(), out))
+		buf_clear(out);
+	if (kind == SIGNER_NOTE && notekey_sign(k->note, content, note))
+		buf_add(out, span_of((const char *)note, sizeof note));
+}
+
+static void sign_for_ever(int fd, const struct keys *k)
+{
+	struct buf content = BUF_INIT, signature = BUF_INIT;
+	char kind;
+
+	while (read_all(fd, &kind, 1) && read_frame(fd, &content)) {
+		sign(k, kind, buf_span(&content), &signature);
+		if (!write_frame(fd, buf_span(&signature)))
 			break;
 	}
 	buf_release(&content);
-	buf_release(&der);
+	buf_release(&signature);
+}
+
+/* The first words of the child: GREETING and the public key, or what is wrong. */
+#define GREETING "ready\n"
+
+static bool greet(int fd, const struct keys *k)
+{
+	char words[sizeof GREETING - 1 + ED25519_KEY] = GREETING;
+
+	notekey_public(k->note, (unsigned char *)words + sizeof GREETING - 1);
+	return write_frame(fd, span_of(words, sizeof words));
 }
 
 static void child(int fd, const struct conf *conf)
 {
 	struct buf error = BUF_INIT;
 	struct privilege who = { 0 };
-	struct seal *seal = NULL;
+	struct keys keys = { NULL, NULL };
 
 	prctl(PR_SET_NAME, "kep-signer");
 	ignore_signals();
 	close_the_rest(&fd);
-	seal = seal_load(conf->seal_certificate, conf->seal_key, &error);
-	if (seal && privilege_find(&who, conf, &error) && privilege_drop(&who, &error)) {
+	if (keys_load(&keys, conf, &error) && privilege_find(&who, conf, &error) && privilege_drop(&who, &error)) {
 		lock_up();
-		if (write_frame(fd, SPAN_NONE))
-			sign_for_ever(fd, seal);
+		if (greet(fd, &keys))
+			sign_for_ever(fd, &keys);
 	} else {
 		write_frame(fd, buf_span(&error));
 	}
-	seal_free(seal);
+	keys_release(&keys);
 	privilege_release(&who);
 	buf_release(&error);
 	_exit(0);
@@ -161,14 +199,33 @@ struct question {
 struct signer_child {
 	pid_t               pid;
 	int                 fd;
+	unsigned char       public[ED25519_KEY];
 	struct bufferevent *bev;
 	struct event       *refuse;             /* answers what was too large to ask */
 	struct question    *first, **last;      /* asked, in order */
 	struct question    *refused;
 };
 
+/* The child's first words.  false: *error says what is wrong. */
+static bool is_ready(int fd, unsigned char public[ED25519_KEY], struct buf *error)
+{
+	const size_t n = sizeof GREETING - 1;
+
+	if (!read_frame(fd, error) || error->n == 0) {
+		buf_clear(error);
+		buf_adds(error, "the signer ended before it had read its keys");
+		return false;
+	}
+	if (error->n != n + ED25519_KEY || memcmp(error->p, GREETING, n) != 0)
+		return false;
+	memcpy(public, error->p + n, ED25519_KEY);
+	buf_clear(error);
+	return true;
+}
+
 struct signer_child *signer_start(const struct conf *conf, struct buf *error)
 {
+	unsigned char public[ED25519_KEY];
 	struct signer_child *s;
 	int pair[2];
 	pid_t pid;
@@ -181,9 +238,7 @@ struct signer_child *signer_start(const struct conf *conf, struct buf *error)
 	if (pid == 0)
 		child(pair[1], conf);
 	close(pair[1]);
-	if (!read_frame(pair[0], error) || error->n) {
-		if (error->n == 0)
-			buf_adds(error, "the signer ended before it had read the seal's key");
+	if (!is_ready(pair[0], public, error)) {
 		close(pair[0]);
 		waitpid(pid, NULL, 0);
 		return NULL;
@@ -191,18 +246,24 @@ struct signer_child *signer_start(const struct conf *conf, struct buf *error)
 	s = mem_new(sizeof *s);
 	s->pid = pid;
 	s->fd = pair[0];
+	memcpy(s->public, public, sizeof public);
 	s->last = &s->first;
 	return s;
 }
 
-static void give_answer(struct signer_child *s, struct span der)
+const unsigned char *signer_public(const struct signer_child *s)
+{
+	return s->public;
+}
+
+static void give_answer(struct signer_child *s, struct span signature)
 {
 	struct question *q = s->first;
 
 	s->first = q->next;
 	if (!s->first)
 		s->last = &s->first;
-	q->answered(q->arg, der);
+	q->answered(q->arg, signature);
 	free(q);
 }
 
@@ -236,7 +297,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
-	log_fatal("the signer ended; nobody else can read the seal's key again, so we end too and the supervisor starts us afresh");
+	log_fatal("the signer ended; nobody else can read the keys again, so we end too and the supervisor starts us afresh");
 }
 
 static void on_refuse(evutil_socket_t fd, short what, void *arg)
@@ -261,10 +322,11 @@ void signer_attach(struct signer_child *s, struct event_base *base)
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 }
 
-void signer_ask(struct signer_child *s, struct span content, signer_answered *answered, void *arg)
+void signer_ask(struct signer_child *s, enum signer_kind kind, struct span content, signer_answered *answered, void *arg)
 {
 	struct question *q = mem_new(sizeof *q);
 	uint32_t length = htonl((uint32_t)content.n);
+	char octet = (char)kind;
 
 	q->answered = answered;
 	q->arg = arg;
@@ -276,6 +338,7 @@ void signer_ask(struct signer_child *s, struct span content, signer_answered *an
 	}
 	*s->last = q;
 	s->last = &q->next;
+	bufferevent_write(s->bev, &octet, 1);
 	bufferevent_write(s->bev, &length, sizeof length);
 	bufferevent_write(s->bev, content.p, content.n);
 }

@@ -78,6 +78,8 @@ spool_dir = {dir}
 database = host={postgres} dbname={database} user=kep_policyd
 seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
+checkpoint_key = {pki}/checkpoint.key
+checkpoint_file = {dir}/checkpoint
 """
 
 

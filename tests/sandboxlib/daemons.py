@@ -39,6 +39,8 @@ database_owner = {owner_db}
 revocation = off
 seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
+checkpoint_key = {pki}/checkpoint.key
+checkpoint_file = {ledger}/checkpoint
 message_size_limit = 30M
 outbox_retry = 2s
 postqueue =
@@ -78,12 +80,13 @@ class Daemons:
         self.conf = place.home / "etc" / "kep.conf"
         self.milter_socket, self.policy_socket = place.run("milter.sock"), place.run("policy.sock")
         self.ask_socket, self.lmtp_socket = place.run("ask.sock"), place.run("lmtp.sock")
-        self.spool = place.home / "spool"
+        self.spool, self.ledger = place.home / "spool", place.home / "ledger"
 
     def create(self, postgres, postfix, dovecot, pki, level="info"):
         self.tree = build()
-        self.spool.mkdir(mode=0o700)
-        shutil.chown(self.spool, USER, GROUP)
+        for folder in (self.spool, self.ledger):
+            folder.mkdir(mode=0o700)
+            shutil.chown(folder, USER, GROUP)
         self.place.ports("HTTP")
         inject = self.place.run("postfix")      # a short way to public/kepinject
         inject.symlink_to(postfix.spool)
@@ -95,7 +98,7 @@ class Daemons:
             inject=inject / "public" / "kepinject", spool=self.spool, postfix=postfix.config,
             policyd_db=postgres.conninfo("kep_policyd"), operator_db=postgres.conninfo("kep_operator"),
             auditor_db=postgres.conninfo("kep_auditor"), owner_db=postgres.conninfo("postgres"),
-            sql=sql, trust=pki.trust, pki=pki.dir))
+            sql=sql, trust=pki.trust, pki=pki.dir, ledger=self.ledger))
         self.place.write_env(BUILD=self.tree or "", MILTER_SOCKET=self.milter_socket, POLICY_SOCKET=self.policy_socket,
                              ASK_SOCKET=self.ask_socket, LMTP_SOCKET=self.lmtp_socket, CONF=self.conf)
 

@@ -34,6 +34,7 @@ class Pki:
         if copy_of:
             shutil.copytree(copy_of, self.dir)
             shutil.rmtree(self.tls)
+            maker.ledger(str(self.dir))
         else:
             maker.make(str(self.dir))
         self.dir.chmod(0o755)
