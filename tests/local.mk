@@ -31,6 +31,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/library_test \
 	tests/unit/signer_test \
 	tests/unit/cades_test \
+	tests/unit/stamp_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -39,7 +40,7 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/attack/catalogue tests/attack/run
-EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/layers tests/layers_test tests/documented
+EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/pki_tsp.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
 TESTS += tests/layers tests/layers_test tests/documented tests/attack/run
 endif
@@ -170,6 +171,10 @@ tests_unit_oracle_test_LDADD = $(TEST_LIBS)
 tests_unit_cades_test_SOURCES = tests/unit/cades_test.c tests/unit/pki.h
 tests_unit_cades_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_cades_test_LDADD = $(TEST_LIBS)
+
+tests_unit_stamp_test_SOURCES = tests/unit/stamp_test.c tests/unit/pki.h
+tests_unit_stamp_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_stamp_test_LDADD = $(TEST_LIBS)
 
 tests_unit_library_test_SOURCES = tests/unit/library_test.c
 tests_unit_library_test_CFLAGS = $(TEST_CFLAGS)

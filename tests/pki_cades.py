@@ -80,7 +80,7 @@ def signing_time(at=None):
     return attribute("1.2.840.113549.1.9.5", generalized(time.time() if at is None else at))
 
 
-def signed(x, content, attributes, others=(), kind=DATA, stamp=None):
+def signed(x, content, attributes, others=(), kind=DATA, stamp=None, certificates=True, revocations=()):
     """A SignedData by x; detached for id-data.  stamp(signature) gives the values of the time-stamp attribute."""
     attrs = sorted([attribute("1.2.840.113549.1.9.3", oid(kind)), attribute("1.2.840.113549.1.9.4", der(4, digest("sha256", content))), *attributes])
     signature = x.sign(der(0x31, b"".join(attrs)))
@@ -89,8 +89,9 @@ def signed(x, content, attributes, others=(), kind=DATA, stamp=None):
     info = seq(der(2, b"\1"), seq(x.issuer, x.serial), sha256, der(0xA0, b"".join(attrs)), seq(oid("1.2.840.10045.4.3.2")),
                der(4, signature), *unsigned)
     inner = seq(oid(kind)) if kind == DATA else seq(oid(kind), der(0xA0, der(4, content)))
-    body = seq(der(2, b"\1" if kind == DATA else b"\3"), der(0x31, sha256), inner,
-               der(0xA0, x.der + b"".join(o.der for o in others)), der(0x31, info))
+    inside = (x.der if certificates else b"") + b"".join(o.der for o in others)
+    body = seq(der(2, b"\5" if revocations else b"\1" if kind == DATA else b"\3"), der(0x31, sha256), inner,
+               *([der(0xA0, inside)] if inside else []), *([der(0xA1, b"".join(revocations))] if revocations else []), der(0x31, info))
     return seq(oid("1.2.840.113549.1.7.2"), der(0xA0, body))
 
 
