@@ -77,13 +77,46 @@ size_t digest_finish(struct digest *d, unsigned char *out)
 	return n;
 }
 
+/* One context a thread: to make one costs more than to digest a node of a tree. */
+static pthread_key_t small_key;
+static pthread_once_t small_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct digest *small;
+
+static void release_small(void *d)
+{
+	digest_free(d);
+}
+
+static void make_small_key(void)
+{
+	if (pthread_key_create(&small_key, release_small) != 0)
+		log_fatal("out of memory");
+}
+
+static struct digest *small_sha256(void)
+{
+	if (!small) {
+		pthread_once(&small_once, make_small_key);
+		small = digest_new("sha256");
+		pthread_setspecific(small_key, small);
+	} else {
+		digest_restart(small);
+	}
+	return small;
+}
+
+void digest_sha256_of(unsigned char out[SHA256_SIZE], const struct span *pieces, size_t n)
+{
+	struct digest *d = small_sha256();
+
+	for (size_t i = 0; i < n; i++)
+		digest_add(d, pieces[i]);
+	digest_finish(d, out);
+}
+
 void digest_sha256(unsigned char out[SHA256_SIZE], struct span octets)
 {
-	struct digest *d = digest_new("sha256");
-
-	digest_add(d, octets);
-	digest_finish(d, out);
-	digest_free(d);
+	digest_sha256_of(out, &octets, 1);
 }
 
 struct canon {

@@ -145,34 +145,58 @@ struct span jdoc_text_at(const jdoc *array, size_t i)
 	return text_of(json_array_get(array, i));
 }
 
-/* RFC 8785 section 3.2.2.2. */
-static void write_text(struct buf *out, struct span s)
+/* The letter of a character's short escape; 0: it has none. */
+static char short_escape(char c)
 {
 	static const char shorts[] = "\bb\tt\nn\ff\rr\"\"\\\\";
 
-	buf_addc(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		const char *hit = NULL;
+	for (const char *p = shorts; *p; p += 2)
+		if (*p == c)
+			return p[1];
+	return 0;
+}
 
-		for (const char *p = shorts; *p && !hit; p += 2)
-			if (*p == s.p[i])
-				hit = p + 1;
-		if (hit)
-			buf_addf(out, "\\%c", *hit);
-		else if ((unsigned char)s.p[i] < 0x20)
-			buf_addf(out, "\\u%04x", (unsigned)s.p[i]);
+/* RFC 8785 section 3.2.2.2. */
+static void write_text(struct buf *out, struct span s)
+{
+	buf_addc(out, '"');
+	while (s.n) {
+		size_t n = 0;
+		char c;
+
+		while (n < s.n && (unsigned char)s.p[n] >= 0x20 && s.p[n] != '"' && s.p[n] != '\\')
+			n++;
+		buf_add(out, span_of(s.p, n));
+		if (n == s.n)
+			break;
+		if ((c = short_escape(s.p[n])))
+			buf_add(out, span_of((char[]){ '\\', c }, 2));
 		else
-			buf_addc(out, s.p[i]);
+			buf_addf(out, "\\u%04x", (unsigned)s.p[n]);
+		s = span_of(s.p + n + 1, s.n - n - 1);
 	}
 	buf_addc(out, '"');
 }
 
-static int by_octets(const void *a, const void *b)
+/* The first octet of a character, as its first UTF-16 unit sorts: what needs two
+ * units (U+10000 and up) comes before U+E000 to U+FFFF. */
+static unsigned rank_of(char c)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	unsigned octet = (unsigned char)c;
+
+	return octet == 0xee || octet == 0xef ? octet + 0x10 : octet;
 }
 
-/* Keys are ours and ASCII, so octet order is the UTF-16 order of RFC 8785. */
+/* RFC 8785 section 3.2.3: as arrays of UTF-16 units. */
+static int by_utf16(const void *a, const void *b)
+{
+	const char *p = *(const char *const *)a, *q = *(const char *const *)b;
+
+	for (; *p && *p == *q; p++, q++)
+		;
+	return rank_of(*p) < rank_of(*q) ? -1 : rank_of(*p) > rank_of(*q);
+}
+
 static void write_object(struct buf *out, const json_t *d)
 {
 	size_t n = json_object_size(d), i = 0;
@@ -180,7 +204,7 @@ static void write_object(struct buf *out, const json_t *d)
 
 	for (void *it = json_object_iter((json_t *)(uintptr_t)d); it; it = json_object_iter_next((json_t *)(uintptr_t)d, it))
 		keys[i++] = json_object_iter_key(it);
-	qsort(keys, n, sizeof *keys, by_octets);
+	qsort(keys, n, sizeof *keys, by_utf16);
 	buf_addc(out, '{');
 	for (i = 0; i < n; i++) {
 		if (i)
@@ -226,4 +250,56 @@ void jdoc_write(struct buf *out, const jdoc *d)
 		buf_adds(out, json_is_true(d) ? "true" : json_is_false(d) ? "false" : "null");
 		break;
 	}
+}
+
+/* Made only of what we write: no null, no fraction, no integer that a reader of
+ * IEEE 754 numbers would round. */
+static bool is_plain(const json_t *d)
+{
+	static const json_int_t most = (INT64_C(1) << 53) - 1;
+
+	switch (json_typeof(d)) {
+	case JSON_OBJECT:
+		for (void *it = json_object_iter((json_t *)(uintptr_t)d); it; it = json_object_iter_next((json_t *)(uintptr_t)d, it))
+			if (!is_plain(json_object_iter_value(it)))
+				return false;
+		return true;
+	case JSON_ARRAY:
+		for (size_t i = 0; i < json_array_size(d); i++)
+			if (!is_plain(json_array_get(d, i)))
+				return false;
+		return true;
+	case JSON_INTEGER:
+		return json_integer_value(d) >= -most && json_integer_value(d) <= most;
+	case JSON_STRING:
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return true;
+	case JSON_REAL:
+	case JSON_NULL:
+		return false;
+	}
+	return false;
+}
+
+bool jdoc_canonical(struct span text, size_t limit, struct buf *why)
+{
+	jdoc *d = jdoc_parse(text, limit, why);
+	struct buf again = BUF_INIT;
+	const char *words = NULL;
+
+	if (!d)
+		return false;
+	if (!is_plain(d)) {
+		words = "a value that is no object, array, string, boolean or integer of 53 bits";
+	} else {
+		jdoc_write(&again, d);
+		if (!span_eq(text, buf_span(&again)))
+			words = "not in canonical form (RFC 8785)";
+	}
+	if (words && why)
+		buf_adds(why, words);
+	buf_release(&again);
+	jdoc_free(d);
+	return !words;
 }

@@ -10,5 +10,5 @@ libkep_libkep_a_SOURCES = \
 	libkep/stamp.c libkep/stamp.h libkep/stamp.def \
 	libkep/notekey.c libkep/notekey.h \
 	libkep/gate.c libkep/gate.h libkep/outcome.c libkep/outcome.h libkep/outcome.def \
-	libkep/encode.c libkep/encode.h libkep/merkle.h libkep/tiles.h libkep/note.h libkep/checkpoint.h libkep/logproof.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
+	libkep/encode.c libkep/encode.h libkep/merkle.c libkep/merkle.h libkep/tiles.c libkep/tiles.h libkep/note.c libkep/note.h libkep/checkpoint.c libkep/checkpoint.h libkep/logproof.c libkep/logproof.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
 KEP_LIBS = libkep/libkep.a $(CRYPTO_LIBS) $(JANSSON_LIBS)

@@ -11,6 +11,7 @@
 #ifndef KEP_MERKLE_H
 #define KEP_MERKLE_H
 
+#include "libkep/buf.h"
 #include "libkep/digest.h"
 
 #define MERKLE_SIZE       SHA256_SIZE
@@ -35,6 +36,12 @@ void merkle_empty(struct merkle_hash *out);
 void merkle_leaf(struct merkle_hash *out, struct span octets);
 /* out may be left or right. */
 void merkle_node(struct merkle_hash *out, const struct merkle_hash *left, const struct merkle_hash *right);
+
+/* As text: exactly 44 characters of base64; a decimal number of at most
+ * MERKLE_SIZE_MAX without leading zeros. */
+bool merkle_parse_hash(struct span text, struct merkle_hash *out);
+void merkle_write_hash(struct buf *out, const struct merkle_hash *h);
+bool merkle_parse_number(struct span text, uint64_t *out);
 
 /* -- verification (RFC 9162 section 2.1.3.2, 2.1.4.2).  Any number is accepted as
  * an argument; what makes no sense is false.  A proof has exactly the hashes it needs. */

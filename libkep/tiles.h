@@ -37,7 +37,7 @@ void tiles_emit(void *tiles, unsigned level, uint64_t index, const struct merkle
 struct merkle_source tiles_source(struct tiles *t);
 size_t tiles_lacking(const struct tiles *t);
 struct tile_id tiles_lack(const struct tiles *t, size_t i);
-/* Each tile that is here, for export; NULL at the end.  *at is 0 at the start. */
+/* Each tile that is here, in no order; SPAN_NONE at the end.  *at is 0 at the start. */
 struct span tiles_next(const struct tiles *t, size_t *at, struct tile_id *id);
 
 /* Append the name of a tile of that width: "tile/0/x001/x234/067" or, below 256

@@ -32,6 +32,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/signer_test \
 	tests/unit/cades_test \
 	tests/unit/stamp_test \
+	tests/unit/merkle_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -183,3 +184,7 @@ tests_unit_library_test_LDADD = $(TEST_LIBS)
 tests_unit_chain_test_SOURCES = tests/unit/chain_test.c tests/unit/pki.h
 tests_unit_chain_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_chain_test_LDADD = $(TEST_LIBS)
+
+tests_unit_merkle_test_SOURCES = tests/unit/merkle_test.c tests/unit/dice.h tests/unit/exact.h tests/unit/pki.h
+tests_unit_merkle_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_merkle_test_LDADD = $(TEST_LIBS)
