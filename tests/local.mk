@@ -33,6 +33,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/cades_test \
 	tests/unit/stamp_test \
 	tests/unit/merkle_test \
+	tests/unit/ers_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -72,6 +73,10 @@ tests_unit_cms_test_LDADD = $(TEST_LIBS)
 tests_unit_evidence_test_SOURCES = tests/unit/evidence_test.c tests/unit/samples.h
 tests_unit_evidence_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_evidence_test_LDADD = $(TEST_LIBS)
+
+tests_unit_ers_test_SOURCES = tests/unit/ers_test.c tests/unit/ers_maker.h tests/unit/exact.h
+tests_unit_ers_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_ers_test_LDADD = $(TEST_LIBS)
 
 tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/pki.h
 tests_unit_receipt_test_CFLAGS = $(TEST_CFLAGS)
