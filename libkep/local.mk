@@ -9,7 +9,8 @@ libkep_libkep_a_SOURCES = \
 	libkep/der.c libkep/der.h libkep/outline.c libkep/outline.h libkep/profile.c libkep/profile.h libkep/signer.c libkep/signer.h libkep/ess.c libkep/ess.h libkep/tsp.c libkep/tsp.h libkep/memo.c libkep/memo.h libkep/trust.c libkep/trust.h libkep/crl.c libkep/crl.h libkep/chain.c libkep/chain.h libkep/cms.c libkep/cms.h \
 	libkep/stamp.c libkep/stamp.h libkep/stamp.def \
 	libkep/notekey.c libkep/notekey.h \
-	libkep/hashtree.c libkep/hashtree.h libkep/ers.c libkep/ers.h libkep/ers.def libkep/custody.c libkep/custody.h \
+	libkep/hashtree.c libkep/hashtree.h libkep/ers.c libkep/ers.h libkep/ers.def libkep/custody.c libkep/custody.h libkep/sunset.c libkep/sunset.h libkep/archive.c libkep/archive.h \
+	libkep/strength.c libkep/strength.h libkep/custody_token.c libkep/custody_token.h \
 	libkep/gate.c libkep/gate.h libkep/outcome.c libkep/outcome.h libkep/outcome.def \
 	libkep/encode.c libkep/encode.h libkep/merkle.c libkep/merkle.h libkep/tiles.c libkep/tiles.h libkep/note.c libkep/note.h libkep/checkpoint.c libkep/checkpoint.h libkep/logproof.c libkep/logproof.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
 KEP_LIBS = libkep/libkep.a $(CRYPTO_LIBS) $(JANSSON_LIBS)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "libkep/archive.h"
+#include "libkep/sunset.h"
 #include "tests/unit/ers_maker.h"
 #include "tests/unit/exact.h"
 
@@ -442,6 +444,117 @@ static void test_tree(void **state)
 	}
 }
 
+/* -- volumes */
+
+/* A volume under a tree with others, and its renewals; every group's record is good. */
+static void volume_hashes(struct archive *a, const char *digest, size_t groups, size_t members)
+{
+	size_t size = hashtree_size(digest);
+
+	archive_begin(a, digest);
+	for (size_t g = 0; g < groups; g++) {
+		unsigned char hashes[MEMBERS_MAX * SHA512_SIZE];
+
+		for (size_t i = 0; i < members; i++) {
+			char text[40];
+
+			custody_hash(digest, span_of(text, (size_t)snprintf(text, sizeof text, "object %zu of %zu", i, g)), hashes + i * size);
+		}
+		archive_group(a, hashes);
+	}
+}
+
+static void volume_stamp(struct archive *a, const unsigned char *leaf, size_t others, usec now)
+{
+	struct hashtree *t = hashtree_new(archive_digest(a));
+	unsigned char other[SHA512_SIZE], root[SHA512_SIZE];
+	struct buf path = BUF_INIT, token = BUF_INIT;
+	size_t n, mine = others / 2;
+
+	for (size_t i = 0; i <= others; i++) {
+		memset(other, (int)i + 7, sizeof other);
+		hashtree_add(t, i == mine ? leaf : other);
+	}
+	n = hashtree_root(t, root);
+	token_make(&token, archive_digest(a), root, n, now, now + LASTS);
+	hashtree_path(t, mine, &path);
+	archive_stamp(a, buf_span(&path), buf_span(&token));
+	hashtree_free(t);
+	buf_release(&path);
+	buf_release(&token);
+}
+
+static void assert_volume(struct archive *a, size_t groups, size_t members, usec now)
+{
+	for (size_t g = 0; g < groups; g++) {
+		struct buf record = BUF_INIT;
+		struct span objects[MEMBERS_MAX];
+		char text[MEMBERS_MAX][40];
+		struct custody c;
+
+		for (size_t i = 0; i < members; i++)
+			objects[i] = span_of(text[i], (size_t)snprintf(text[i], sizeof text[i], "object %zu of %zu", i, g));
+		archive_record(a, g, SPAN_NONE, &record);
+		assert_int_equal(judge_objects(buf_span(&record), objects, members, now, &c), ERS_GOOD);
+		assert_int_equal(c.others, 0);
+		assert_int_equal(judge_objects(buf_span(&record), objects, 1, now, &c), ERS_GOOD);
+		snprintf(text[0], sizeof text[0], "object 0 of %zu", (g + 1) % groups);
+		assert_int_equal(judge_objects(buf_span(&record), objects, 1, now, &c), groups > 1 ? ERS_DATA : ERS_GOOD);
+		buf_release(&record);
+	}
+}
+
+static void test_volumes(void **state)
+{
+	for (size_t groups = 1; groups <= 20; groups++)
+		for (size_t others = 0; others < 4; others++) {
+			size_t members = groups % 3 + 2;
+			struct archive *a = archive_new(groups, members);
+			unsigned char leaf[SHA512_SIZE];
+			usec now = 1;
+
+			for (int chain = 0; chain < 3; chain++) {
+				volume_hashes(a, keeper_digests[chain], groups, members);
+				archive_root(a, leaf);
+				volume_stamp(a, leaf, others, now += 10);
+				assert_volume(a, groups, members, now);
+				for (int i = 0; i < chain; i++) {
+					archive_last(a, leaf);
+					volume_stamp(a, leaf, others + (size_t)i, now += 10);
+					assert_volume(a, groups, members, now);
+				}
+			}
+			archive_free(a);
+		}
+}
+
+/* -- algorithms that end */
+
+static void test_sunsets(void **state)
+{
+	static const char *const bad[] = { "sha256", "2040-01-01", "sha256 soon", "rsa9999999 2040-01-01", "abcdefghijklmnopq 2040-01-01" };
+	struct buf why = BUF_INIT;
+	struct sunsets s;
+	struct span which;
+
+	assert_true(sunsets_read(SPAN("# who says so\n\nsha256 2040-01-01, rsa2048  2031-06-30T12:00:00Z # note\nec256 2050-01-01\n"), &s, &why));
+	assert_int_equal(s.n, 3);
+	assert_int_equal(sunset_of(&s, SPAN("sha256")), (usec)2208988800 * 1000000);
+	assert_int_equal(sunset_of(&s, SPAN("sha512")), INT64_MAX);
+	assert_int_equal(sunset_of(&s, SPAN("rsa1024")), (usec)1940587200 * 1000000);
+	assert_int_equal(sunset_of(&s, SPAN("rsa2048")), (usec)1940587200 * 1000000);
+	assert_int_equal(sunset_of(&s, SPAN("rsa2049")), INT64_MAX);
+	assert_int_equal(sunset_of(&s, SPAN("?")), INT64_MAX);
+	assert_int_equal(sunset_first(&s, SPAN("sha512 ec256 sha256"), &which), (usec)2208988800 * 1000000);
+	assert_true(span_is(which, "sha256"));
+	assert_int_equal(sunset_first(&s, SPAN(""), &which), INT64_MAX);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_false(sunsets_read(span_str(bad[i]), &s, &why));
+		assert_true(why.n > 0);
+	}
+	buf_release(&why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +567,8 @@ int main(void)
 		cmocka_unit_test(test_figure),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_volumes),
+		cmocka_unit_test(test_sunsets),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_limits),
 	};
