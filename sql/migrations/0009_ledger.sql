@@ -82,7 +82,7 @@ COMMENT ON COLUMN kep.checkpoint.host IS 'the host that signed it';
 COMMENT ON COLUMN kep.checkpoint.at IS 'when it was recorded';
 
 CREATE TABLE kep.stamp (
-	size       bigint NOT NULL REFERENCES kep.checkpoint,
+	size       bigint NOT NULL,
 	tsa        text NOT NULL,
 	token      bytea NOT NULL,
 	gen_time   timestamptz NOT NULL,
@@ -106,13 +106,15 @@ COMMENT ON COLUMN kep.stamp.revocation IS 'the CRLs and OCSP answers needed to v
 COMMENT ON COLUMN kep.stamp.at IS 'when it was recorded';
 
 CREATE TABLE kep.cosignature (
-	size     bigint NOT NULL REFERENCES kep.checkpoint,
+	size     bigint NOT NULL,
 	name     text NOT NULL,
 	key_hash bytea NOT NULL CHECK (octet_length(key_hash) = 4),
 	line     text NOT NULL,
 	at       timestamptz NOT NULL DEFAULT clock_timestamp(),
 	PRIMARY KEY (size, name, key_hash)
 );
+-- No foreign key leads to kep.checkpoint: nobody may lock its rows, for that wants
+-- the right to update them; the functions look before they write.
 CREATE INDEX cosignature_name ON kep.cosignature (name, size);
 CREATE INDEX stamp_tsa ON kep.stamp (tsa, size);
 CALL kep.make_append_only('kep.cosignature');
@@ -399,20 +401,35 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION kep.checkpoint_add(text, bigint, bytea, bytea, bytea) IS 'publish a signed head; false: this host has not the lease, or one as large is there; KE111, KE112';
 
-CREATE FUNCTION kep.stamp_wanted(tsa text, n int) RETURNS TABLE (size bigint, note bytea)
+CREATE FUNCTION kep.stamp_wanted(tsa text, n int, every interval DEFAULT '0') RETURNS TABLE (size bigint, note bytea)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 	SELECT c.size, c.note FROM kep.checkpoint AS c
 	 WHERE c.size > coalesce((SELECT max(t.size) FROM kep.stamp AS t WHERE t.tsa = stamp_wanted.tsa), 0)
+	   AND coalesce((SELECT t.at FROM kep.stamp AS t WHERE t.tsa = stamp_wanted.tsa ORDER BY t.size DESC LIMIT 1), '-infinity')
+	       <= clock_timestamp() - stamp_wanted.every
 	 ORDER BY c.size DESC LIMIT stamp_wanted.n
 $$;
-COMMENT ON FUNCTION kep.stamp_wanted(text, int) IS 'the newest checkpoints behind the last one this authority stamped; to stamp the first of them is enough';
+COMMENT ON FUNCTION kep.stamp_wanted(text, int, interval) IS 'the newest checkpoints behind the last one this authority stamped, to stamp the first of them is enough; none while its last stamp, of whatever host, is younger than that';
+
+CREATE FUNCTION kep.checkpoint_known(size bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, kep, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF NOT EXISTS (SELECT FROM kep.checkpoint AS c WHERE c.size = checkpoint_known.size) THEN
+		RAISE EXCEPTION 'there is no checkpoint of size %', checkpoint_known.size
+			USING ERRCODE = 'KE113', HINT = 'Time-stamps and cosignatures are kept with the checkpoint they are of.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION kep.checkpoint_known(bigint) IS 'KE113: there is no checkpoint of that size';
 
 CREATE FUNCTION kep.stamp_add(size bigint, tsa text, token bytea, gen_time timestamptz, policy text, serial text, chain bytea[], revocation bytea[]) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM kep.checkpoint_known(stamp_add.size);
 	INSERT INTO kep.stamp (size, tsa, token, gen_time, policy, serial, chain, revocation)
 	VALUES (stamp_add.size, stamp_add.tsa, stamp_add.token, stamp_add.gen_time, stamp_add.policy, stamp_add.serial,
 	        coalesce(stamp_add.chain, '{}'), coalesce(stamp_add.revocation, '{}'))
@@ -434,6 +451,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM kep.checkpoint_known(cosignature_add.size);
 	INSERT INTO kep.cosignature (size, name, key_hash, line)
 	VALUES (cosignature_add.size, cosignature_add.name, cosignature_add.key_hash, cosignature_add.line) ON CONFLICT DO NOTHING;
 	RETURN FOUND;
@@ -504,7 +522,7 @@ END $$;
 COMMENT ON FUNCTION kep.outbox_take(text, int, interval) IS 'take up to n due receipts for a time; nobody else gets them until then';
 
 GRANT EXECUTE ON FUNCTION kep.ledger_extend(text, interval, int), kep.ledger_tiles(bigint, int[], bigint[]), kep.ledger_partitions(int),
-	kep.checkpoint_last(), kep.checkpoint_add(text, bigint, bytea, bytea, bytea), kep.stamp_wanted(text, int),
+	kep.checkpoint_last(), kep.checkpoint_add(text, bigint, bytea, bytea, bytea), kep.stamp_wanted(text, int, interval),
 	kep.stamp_add(bigint, text, bytea, timestamptz, text, text, bytea[], bytea[]), kep.witness_wanted(text, int),
 	kep.cosignature_add(bigint, text, bytea, text), kep.outbox_take(text, int, interval) TO kep_policyd;
 
