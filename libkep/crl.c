@@ -259,6 +259,69 @@ bool crl_judge(struct span octets, const struct trust *trust, usec at, struct cr
 	return ok;
 }
 
+/* -- of one chain ------------------------------------------------------------- */
+
+#define CHAIN_LIMIT 20
+
+static STACK_OF(X509) *read_chain(struct span der)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
+	X509 *x;
+
+	while (chain && p < end && sk_X509_num(chain) < CHAIN_LIMIT && (x = d2i_X509(NULL, &p, end - p)))
+		if (!sk_X509_push(chain, x))
+			log_fatal("out of memory");
+	if (!chain)
+		log_fatal("out of memory");
+	ERR_clear_error();
+	return chain;
+}
+
+static bool signed_in(X509_CRL *crl, STACK_OF(X509) *chain)
+{
+	bool found = false;
+
+	for (int i = 0; i < sk_X509_num(chain) && !found; i++) {
+		X509 *ca = sk_X509_value(chain, i);
+		EVP_PKEY *key = X509_get0_pubkey(ca);
+
+		found = X509_NAME_cmp(X509_get_subject_name(ca), X509_CRL_get_issuer(crl)) == 0 && key && X509_get_key_usage(ca) & KU_CRL_SIGN &&
+		    X509_CRL_verify(crl, key) == 1;
+	}
+	ERR_clear_error();
+	return found;
+}
+
+static bool lists_one(X509_CRL *crl, STACK_OF(X509) *chain)
+{
+	X509_REVOKED *entry;
+
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (X509_CRL_get0_by_cert(crl, &entry, sk_X509_value(chain, i)) == 1)
+			return true;
+	return false;
+}
+
+bool crl_of_chain(struct span octets, struct span chain, usec at, struct crl_finding *out, struct buf *der, struct buf *error)
+{
+	STACK_OF(X509) *certificates = read_chain(chain);
+	X509_CRL *crl = only(octets, error);
+	bool ok = crl && (signed_in(crl, certificates) || complain(error, "no CA of the chain has signed it"));
+
+	*out = (struct crl_finding){ .revoked = false };
+	if (ok) {
+		fill(crl, &out->crl, der);
+		out->revoked = lists_one(crl, certificates);
+		ok = out->crl.next_update == 0 || out->crl.next_update > at || complain(error, "it is stale: its nextUpdate has passed");
+	}
+	if (!ok)
+		crl_release(&out->crl);
+	X509_CRL_free(crl);
+	sk_X509_pop_free(certificates, X509_free);
+	return ok;
+}
+
 /* -- where they are ----------------------------------------------------------- */
 
 static bool is_listed(struct span list, struct span url)
@@ -318,5 +381,15 @@ void crl_urls(const struct trust *trust, struct buf *urls)
 		add_points(x, NID_crl_distribution_points, urls);
 		add_points(x, NID_freshest_crl, urls);
 	}
+	ERR_clear_error();
+}
+
+void crl_urls_of(struct span chain, struct buf *urls)
+{
+	STACK_OF(X509) *certificates = read_chain(chain);
+
+	for (int i = 0; i + 1 < sk_X509_num(certificates); i++)
+		add_points(sk_X509_value(certificates, i), NID_crl_distribution_points, urls);
+	sk_X509_pop_free(certificates, X509_free);
 	ERR_clear_error();
 }

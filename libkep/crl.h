@@ -31,6 +31,19 @@ void crl_release(struct crl *c);
  * false: *error says what is wrong. */
 bool crl_judge(struct span octets, const struct trust *trust, usec at, struct crl *out, struct buf *der, struct buf *error);
 
+/* The CRLs of one chain (DER certificates, one behind the other, from the leaf to
+ * the anchor), which was found good before. */
+struct crl_finding {
+	struct crl crl;         /* crl_release() it */
+	bool       revoked;     /* one of the chain's certificates is listed */
+};
+/* Is this (PEM or DER) one CRL, issued and signed by a certificate of the chain?
+ * true: *out is filled and *der is its DER form.  false: *error says what is wrong. */
+bool crl_of_chain(struct span octets, struct span chain, usec at, struct crl_finding *out, struct buf *der, struct buf *error);
+/* Append, as crl_urls() does, the URLs that the certificates of a chain name, the
+ * anchor's left out. */
+void crl_urls_of(struct span chain, struct buf *urls);
+
 /* Append, each once and blank-separated, the http and https URLs at which the
  * certificates of the trust store - nobody else's - say that CRLs are to be had
  * (cRLDistributionPoints, freshestCRL). */
