@@ -17,11 +17,13 @@ policyd_kep_policyd_SOURCES = \
 	policyd/database.c policyd/database.h \
 	policyd/http.c policyd/http.h \
 	policyd/flush.c policyd/flush.h \
+	policyd/fetch.c policyd/fetch.h policyd/pause.c policyd/pause.h \
+	policyd/revocation.c policyd/revocation.h policyd/tsa.c policyd/tsa.h \
 	$(policyd_session) \
 	$(policyd_kep_policyd_END)
 policyd_kep_policyd_END =
-policyd_kep_policyd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)
-policyd_kep_policyd_LDADD = policyd/libhop.a $(KEP_SQL_LIBS) $(KEP_LIBS) $(EVENT_LIBS) $(EVENT_EXTRA_LIBS)
+policyd_kep_policyd_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)
+policyd_kep_policyd_LDADD = policyd/libhop.a $(KEP_SQL_LIBS) $(KEP_LIBS) $(CURL_LIBS) $(EVENT_LIBS) $(EVENT_EXTRA_LIBS)
 
 # The mail side: the hop, the outbox, our SMTP client; a library, so that its pure parts are tested alone.
 noinst_LIBRARIES += policyd/libhop.a

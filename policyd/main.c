@@ -17,6 +17,7 @@
 #include "policyd/ask.h"
 #include "policyd/daemon.h"
 #include "policyd/database.h"
+#include "policyd/fetch.h"
 #include "policyd/flush.h"
 #include "policyd/hop.h"
 #include "policyd/http.h"
@@ -25,6 +26,7 @@
 #include "policyd/policy.h"
 #include "policyd/service.h"
 #include "policyd/signer.h"
+#include "policyd/tsa.h"
 
 #define PROGRAM "kep-policyd"
 #define DRAIN_MS 50
@@ -101,7 +103,7 @@ static bool conf_fits(const struct conf *c, struct buf *error)
 	}
 	return required(error, "receipt_from", c->receipt_from, "kep@hs01.kep.tr") &&
 	    required(error, "track_domain", c->track_domain, "evt.hs01.kep.tr") &&
-	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error);
+	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error) && tsa_fits(c, error);
 }
 
 static bool conf_load(struct conf *c, const struct options *o, struct buf *error)
@@ -157,6 +159,8 @@ struct program {
 	size_t           n;
 	struct hop      *hop;
 	struct outbox   *outbox;
+	struct fetcher  *fetcher;
+	struct tsa      *tsa;
 	struct http     *http;
 	struct flush    *flush;
 	struct event    *signals[4], *drain;
@@ -224,6 +228,7 @@ static void on_end(evutil_socket_t number, short what, void *arg)
 		service_stop(p->services[i]);
 	hop_stop(p->hop);
 	outbox_stop(p->outbox);
+	tsa_stop(p->tsa);
 	p->drain = event_new(p->daemon.base, -1, EV_PERSIST, on_drain, p);
 	if (!p->drain || event_add(p->drain, &often) != 0)
 		event_base_loopbreak(p->daemon.base);
@@ -267,6 +272,8 @@ static void parts_open(struct program *p)
 		p->http = http_new(d, p->sockets.http);
 	p->hop = hop_new(d, p->sockets.lmtp);
 	p->outbox = outbox_new(d);
+	p->fetcher = fetcher_new(d->base, d->conf->https_ca);
+	p->tsa = tsa_new(d, p->fetcher);
 	p->sockets = (struct sockets){ .ask = -1, .lmtp = -1, .http = -1 };
 }
 
@@ -279,6 +286,8 @@ static void parts_close(struct program *p)
 	database_free(p->database);
 	hop_free(p->hop);
 	outbox_free(p->outbox);
+	tsa_free(p->tsa);
+	fetcher_free(p->fetcher);
 	signer_free(p->daemon.signer);
 	p->daemon.signer = NULL;
 	for (size_t i = 0; i < COUNT_OF(p->signals); i++)
