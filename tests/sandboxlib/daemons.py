@@ -41,6 +41,14 @@ seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
 checkpoint_key = {pki}/checkpoint.key
 checkpoint_file = {ledger}/checkpoint
+tsa_urls = {tsa}
+tsa_anchors = {tsa_anchors}
+tsa_policy =
+tsa_digest = sha256
+tsa_interval = 1s
+tsa_timeout = 3s
+tsa_alarm = 1h
+https_ca =
 message_size_limit = 30M
 outbox_retry = 2s
 postqueue =
@@ -82,7 +90,7 @@ class Daemons:
         self.ask_socket, self.lmtp_socket = place.run("ask.sock"), place.run("lmtp.sock")
         self.spool, self.ledger = place.home / "spool", place.home / "ledger"
 
-    def create(self, postgres, postfix, dovecot, pki, level="info"):
+    def create(self, postgres, postfix, dovecot, pki, tsa, level="info"):
         self.tree = build()
         for folder in (self.spool, self.ledger):
             folder.mkdir(mode=0o700)
@@ -98,7 +106,7 @@ class Daemons:
             inject=inject / "public" / "kepinject", spool=self.spool, postfix=postfix.config,
             policyd_db=postgres.conninfo("kep_policyd"), operator_db=postgres.conninfo("kep_operator"),
             auditor_db=postgres.conninfo("kep_auditor"), owner_db=postgres.conninfo("postgres"),
-            sql=sql, trust=pki.trust, pki=pki.dir, ledger=self.ledger))
+            sql=sql, trust=pki.trust, pki=pki.dir, ledger=self.ledger, tsa=tsa.url, tsa_anchors=tsa.anchors))
         self.place.write_env(BUILD=self.tree or "", MILTER_SOCKET=self.milter_socket, POLICY_SOCKET=self.policy_socket,
                              ASK_SOCKET=self.ask_socket, LMTP_SOCKET=self.lmtp_socket, CONF=self.conf)
 
@@ -158,7 +166,7 @@ class Daemons:
     def changed(self, key, value):
         """kep.conf with another value for a while; both daemons are started again."""
         text = self.conf.read_text()
-        self.conf.write_text(re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", text))
+        self.conf.write_text(re.sub(rf"(?m)^{key} =.*$", f"{key} = {value}", text))
         try:
             for folder in ("policyd", "milter"):
                 self.restart(folder)

@@ -16,6 +16,7 @@ from .place import Place
 from .postfix import Postfix
 from .postgres import Postgres
 from .process import Trouble, until
+from .tsa import Tsa
 
 DOMAIN, OTHER, ORDINARY = "hs01.kep.test", "hs02.kep.test", "ordinary.test"
 
@@ -36,6 +37,7 @@ class House:
         self.postgres = Postgres(self.place)
         self.postfix = Postfix(self.place, self.domain)
         self.dovecot = Dovecot(self.place, self.domain)
+        self.tsa = Tsa(self.place)
         self.daemons = Daemons(self.place, self.domain)
 
     # -- up and down
@@ -60,11 +62,12 @@ class House:
     def create(self, pki, level):
         self.place.write_env(OTHER=self.other)
         self.step("certificates", lambda: self.pki.create(self.postfix.host, pki))
+        self.step("time-stamping authority", self.tsa.create)
         self.step("PostgreSQL", self.postgres.create)
         self.dovecot.create(secrets.token_hex(8))
         self.place.ports("RELAY")
         self.postfix.create(tls=self.pki.tls, mailbox=self.dovecot.lmtp, auth=self.dovecot.auth, other=self.other)
-        self.daemons.create(self.postgres, self.postfix, self.dovecot, self.pki, level)
+        self.daemons.create(self.postgres, self.postfix, self.dovecot, self.pki, self.tsa, level)
 
     def start(self, new, suite=True):
         self.postgres.start()
@@ -72,6 +75,7 @@ class House:
             self.step("schema", self.schema)
         self.dovecot.start()
         if suite:
+            self.tsa.start()
             self.daemons.start()
         self.step("Postfix", self.postfix.start)
         if suite:
@@ -98,7 +102,7 @@ class House:
             return
         self.furnish()
         trouble = []
-        for name, stop in (("Postfix", self.postfix.stop), ("our daemons", self.daemons.stop),
+        for name, stop in (("Postfix", self.postfix.stop), ("our daemons", self.daemons.stop), ("the time-stamping authority", self.tsa.stop),
                            ("Dovecot", self.dovecot.stop), ("PostgreSQL", self.stop_postgres)):
             try:
                 stop()
