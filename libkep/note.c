@@ -1,6 +1,7 @@
 #include "libkep/note.h"
 
 #include <inttypes.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include "libkep/base64.h"
@@ -29,6 +30,7 @@ bool note_ed25519(const unsigned char key[ED25519_KEY], struct span octets, cons
 		good = EVP_DigestVerify(ctx, signature, ED25519_SIGNATURE, (const unsigned char *)(octets.p ? octets.p : ""), octets.n) == 1;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
+	ERR_clear_error();
 	return good;
 }
 

@@ -34,6 +34,10 @@ KEP_UNIT_TESTS = \
 	tests/unit/stamp_test \
 	tests/unit/merkle_test \
 	tests/unit/ers_test \
+	tests/unit/tiles_test \
+	tests/unit/note_test \
+	tests/unit/logproof_test \
+	tests/unit/canonical_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -193,3 +197,19 @@ tests_unit_chain_test_LDADD = $(TEST_LIBS)
 tests_unit_merkle_test_SOURCES = tests/unit/merkle_test.c tests/unit/dice.h tests/unit/exact.h tests/unit/pki.h
 tests_unit_merkle_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_merkle_test_LDADD = $(TEST_LIBS)
+
+tests_unit_tiles_test_SOURCES = tests/unit/tiles_test.c tests/unit/dice.h tests/unit/exact.h
+tests_unit_tiles_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_tiles_test_LDADD = $(TEST_LIBS)
+
+tests_unit_note_test_SOURCES = tests/unit/note_test.c tests/unit/dice.h tests/unit/exact.h tests/unit/notary.h
+tests_unit_note_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_note_test_LDADD = $(TEST_LIBS)
+
+tests_unit_logproof_test_SOURCES = tests/unit/logproof_test.c tests/unit/dice.h tests/unit/exact.h tests/unit/notary.h
+tests_unit_logproof_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_logproof_test_LDADD = $(TEST_LIBS)
+
+tests_unit_canonical_test_SOURCES = tests/unit/canonical_test.c tests/unit/dice.h tests/unit/exact.h tests/unit/samples.h
+tests_unit_canonical_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_canonical_test_LDADD = $(TEST_LIBS)
