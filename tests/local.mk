@@ -210,6 +210,6 @@ tests_unit_logproof_test_SOURCES = tests/unit/logproof_test.c tests/unit/dice.h 
 tests_unit_logproof_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_logproof_test_LDADD = $(TEST_LIBS)
 
-tests_unit_canonical_test_SOURCES = tests/unit/canonical_test.c tests/unit/dice.h tests/unit/exact.h tests/unit/samples.h
+tests_unit_canonical_test_SOURCES = tests/unit/canonical_test.c tests/unit/canonical.h tests/unit/dice.h tests/unit/exact.h tests/unit/samples.h
 tests_unit_canonical_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_canonical_test_LDADD = $(TEST_LIBS)

@@ -7,6 +7,7 @@
 
 #include "libkep/evidence.h"
 #include "libkep/jdoc.h"
+#include "tests/unit/canonical.h"
 #include "tests/unit/dice.h"
 #include "tests/unit/exact.h"
 #include "tests/unit/samples.h"
@@ -44,7 +45,7 @@ static void test_texts(void **state)
 
 		buf_clear(&why);
 		good = jdoc_canonical(text, 1000, &why);
-		if (good != !rows[i].why || good != (why.n == 0) || (!good && !strstr(buf_str(&why), rows[i].why)))
+		if (good != canonical_says(text) || good != !rows[i].why || good != (why.n == 0) || (!good && !strstr(buf_str(&why), rows[i].why)))
 			fail_msg("row %zu: %s", i, buf_str(&why));
 		exact_free(text);
 	}
@@ -281,21 +282,14 @@ static void damage(struct buf *text)
 	*text = out;
 }
 
-/* The check is right: whatever is canonical is what the encoder makes of it. */
+/* The check is right: a reader that knows only the definition says the same. */
 static void check_damaged(struct buf *text)
 {
 	struct span copy = exact(buf_span(text));
-	struct buf again = BUF_INIT;
-	jdoc *d;
 
-	if (jdoc_canonical(copy, copy.n, NULL)) {
-		assert_non_null(d = jdoc_parse(copy, copy.n, NULL));
-		jdoc_write(&again, d);
-		assert_true(span_eq(copy, buf_span(&again)));
-		jdoc_free(d);
-	}
+	if (jdoc_canonical(copy, copy.n, NULL) != canonical_says(copy))
+		fail_msg("%s is %scanonical", buf_str(text), canonical_says(copy) ? "" : "not ");
 	exact_free(copy);
-	buf_release(&again);
 }
 
 static void test_random(void **state)
