@@ -246,3 +246,13 @@ const char *conf_hostname(const struct conf *c)
 		strcpy(system_name, "localhost");
 	return system_name;
 }
+
+void conf_add_origin(struct buf *out, const struct conf *c)
+{
+	const char *at = strrchr(c->receipt_from, '@');
+
+	if (c->ledger_origin[0])
+		buf_adds(out, c->ledger_origin);
+	else
+		buf_addf(out, "%s/kep", at ? at + 1 : c->receipt_from);
+}

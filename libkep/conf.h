@@ -45,5 +45,7 @@ bool conf_open_log(const struct conf *c, const char *program, bool foreground, s
 
 /* hostname, or the system's name where that is empty; never NULL, lives as long as c. */
 const char *conf_hostname(const struct conf *c);
+/* Append ledger_origin, or the domain of receipt_from and "/kep" where that is empty. */
+void conf_add_origin(struct buf *out, const struct conf *c);
 
 #endif

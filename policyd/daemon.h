@@ -9,6 +9,7 @@
 struct event_base;
 struct directory;
 struct signer_child;
+struct ledger;
 
 struct daemon {
 	const struct conf   *conf;
@@ -16,6 +17,7 @@ struct daemon {
 	struct pg           *pg;
 	struct directory    *directory;         /* domains and accounts, cached (directory.h) */
 	struct signer_child *signer;            /* the private keys live there (signer.h) */
+	struct ledger       *ledger;            /* what covers evidence (ledger.h) */
 	int                  schema;            /* version of the database's schema; 0: not known to fit (database.h) */
 };
 

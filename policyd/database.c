@@ -7,6 +7,7 @@
 
 #include "libkep/log.h"
 #include "libkep/mem.h"
+#include "policyd/cable.h"
 #include "policyd/directory.h"
 #include "sql/schema.h"
 
@@ -17,52 +18,11 @@ struct database {
 	struct daemon *d;
 	const struct database_hooks *hooks;
 	void          *arg;
-	struct event  *watch;           /* the connection's descriptor */
-	struct event  *timer;           /* pg_tick() */
+	struct cable  *cable;
 	struct event  *tick;
 	unsigned       ticks;
 	bool           said_down;
 };
-
-static void on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	const struct database *db = arg;
-
-	pg_ready(db->d->pg, what & EV_READ, what & EV_WRITE);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	const struct database *db = arg;
-
-	pg_tick(db->d->pg);
-}
-
-static void watch(void *arg, int fd, bool readable, bool writable)
-{
-	struct database *db = arg;
-	short what = (short)(EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
-
-	if (db->watch) {
-		if (fd >= 0 && event_get_fd(db->watch) == fd && event_get_events(db->watch) == what)
-			return;
-		event_free(db->watch);
-		db->watch = NULL;
-	}
-	if (fd < 0 || !(readable || writable))
-		return;
-	db->watch = event_new(db->d->base, fd, what, on_socket, db);
-	if (!db->watch || event_add(db->watch, NULL) != 0)
-		log_fatal("libevent: the database's socket cannot be watched");
-}
-
-static void timer(void *arg, unsigned ms)
-{
-	const struct database *db = arg;
-	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
-
-	event_add(db->timer, &tv);
-}
 
 /* ---- the schema ---- */
 
@@ -113,7 +73,7 @@ static void state(void *arg, bool up, const char *words)
 	}
 }
 
-static void notify(void *arg, const char *channel, const char *payload)
+static void notify(void *arg, const char *channel)
 {
 	struct database *db = arg;
 
@@ -152,18 +112,18 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 struct database *database_new(struct daemon *d, const struct database_hooks *hooks, void *arg)
 {
-	static const struct pg_hooks pg_hooks = { watch, timer, state, notify };
+	static const struct cable_hooks cable_hooks = { state, notify };
 	static const struct timeval tick = { .tv_sec = TICK_SECONDS };
 	struct database *db = mem_new(sizeof *db);
 
 	db->d = d;
 	db->hooks = hooks;
 	db->arg = arg;
-	db->timer = evtimer_new(d->base, on_timer, db);
 	db->tick = event_new(d->base, -1, EV_PERSIST, on_tick, db);
-	if (!db->timer || !db->tick || event_add(db->tick, &tick) != 0)
+	if (!db->tick || event_add(db->tick, &tick) != 0)
 		log_fatal("libevent: no timers");
-	d->pg = pg_new(d->conf->database, "kep-policyd", &pg_hooks, db);
+	db->cable = cable_new(d->base, d->conf->database, "kep-policyd", &cable_hooks, db);
+	d->pg = cable_pg(db->cable);
 	pg_listen(d->pg, "kep_directory");
 	pg_listen(d->pg, "kep_outbox");
 	d->directory = directory_new(d->conf, d->pg);
@@ -175,13 +135,10 @@ void database_free(struct database *db)
 {
 	if (!db)
 		return;
-	pg_free(db->d->pg);
+	cable_free(db->cable);
 	directory_free(db->d->directory);
 	db->d->pg = NULL;
 	db->d->directory = NULL;
-	if (db->watch)
-		event_free(db->watch);
-	event_free(db->timer);
 	event_free(db->tick);
 	free(db);
 }

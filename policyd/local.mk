@@ -14,9 +14,10 @@ policyd_kep_policyd_SOURCES = \
 	policyd/main.c \
 	policyd/listen.c policyd/listen.h \
 	policyd/service.c \
-	policyd/database.c policyd/database.h \
+	policyd/cable.c policyd/cable.h policyd/database.c policyd/database.h \
 	policyd/http.c policyd/http.h \
 	policyd/flush.c policyd/flush.h \
+	policyd/keeper.c policyd/keeper.h policyd/ledger.c policyd/ledger.h policyd/ledger.def \
 	policyd/fetch.c policyd/fetch.h policyd/pause.c policyd/pause.h \
 	policyd/revocation.c policyd/revocation.h policyd/tsa.c policyd/tsa.h \
 	$(policyd_session) \
@@ -32,6 +33,7 @@ policyd_libhop_a_SOURCES = \
 	policyd/lmtp.c policyd/lmtp.h policyd/spool.c policyd/spool.h policyd/dsn.c policyd/dsn.h \
 	policyd/endpoint.c policyd/endpoint.h policyd/smtp.c policyd/smtp.h policyd/smtp_connection.c policyd/smtp_connection.h policyd/signer.c \
 	policyd/signer.h policyd/record.c policyd/record.h policyd/outbox.c policyd/outbox.h \
+	policyd/published.c policyd/published.h policyd/lacking.c policyd/lacking.h \
 	policyd/passage.c policyd/passage.h policyd/leg.h policyd/passage_message.c policyd/passage_deliver.c \
 	policyd/passage_receipt.c policyd/passage_report.c policyd/shipment.c policyd/shipment.h policyd/hop.c policyd/hop.h
 policyd_libhop_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(EVENT_EXTRA_CFLAGS)

@@ -21,6 +21,7 @@
 #include "policyd/flush.h"
 #include "policyd/hop.h"
 #include "policyd/http.h"
+#include "policyd/ledger.h"
 #include "policyd/listen.h"
 #include "policyd/outbox.h"
 #include "policyd/policy.h"
@@ -103,7 +104,8 @@ static bool conf_fits(const struct conf *c, struct buf *error)
 	}
 	return required(error, "receipt_from", c->receipt_from, "kep@hs01.kep.tr") &&
 	    required(error, "track_domain", c->track_domain, "evt.hs01.kep.tr") &&
-	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error) && tsa_fits(c, error);
+	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error) && tsa_fits(c, error) &&
+	    ledger_fits(c, error);
 }
 
 static bool conf_load(struct conf *c, const struct options *o, struct buf *error)
@@ -173,6 +175,7 @@ static void on_fits(void *arg)
 {
 	struct program *p = arg;
 
+	ledger_kick(p->daemon.ledger);
 	outbox_kick(p->outbox);
 	if (p->ready)
 		return;
@@ -203,7 +206,7 @@ static bool is_quiet(const struct program *p)
 	for (size_t i = 0; i < p->n; i++)
 		if (service_peers(p->services[i]) > 0)
 			return false;
-	return hop_busy(p->hop) == 0 && outbox_busy(p->outbox) == 0 && pg_waiting(p->daemon.pg) == 0;
+	return hop_busy(p->hop) == 0 && outbox_busy(p->outbox) == 0 && !ledger_busy(p->daemon.ledger) && pg_waiting(p->daemon.pg) == 0;
 }
 
 /* What was asked before the end began is answered, if it does not take long. */
@@ -229,6 +232,7 @@ static void on_end(evutil_socket_t number, short what, void *arg)
 	hop_stop(p->hop);
 	outbox_stop(p->outbox);
 	tsa_stop(p->tsa);
+	ledger_stop(p->daemon.ledger);
 	p->drain = event_new(p->daemon.base, -1, EV_PERSIST, on_drain, p);
 	if (!p->drain || event_add(p->drain, &often) != 0)
 		event_base_loopbreak(p->daemon.base);
@@ -271,6 +275,7 @@ static void parts_open(struct program *p)
 	if (p->sockets.http >= 0)
 		p->http = http_new(d, p->sockets.http);
 	p->hop = hop_new(d, p->sockets.lmtp);
+	d->ledger = ledger_new(d);
 	p->outbox = outbox_new(d);
 	p->fetcher = fetcher_new(d->base, d->conf->https_ca);
 	p->tsa = tsa_new(d, p->fetcher);
@@ -288,6 +293,7 @@ static void parts_close(struct program *p)
 	outbox_free(p->outbox);
 	tsa_free(p->tsa);
 	fetcher_free(p->fetcher);
+	ledger_free(p->daemon.ledger);
 	signer_free(p->daemon.signer);
 	p->daemon.signer = NULL;
 	for (size_t i = 0; i < COUNT_OF(p->signals); i++)
