@@ -1,12 +1,17 @@
 #include "policyd/outbox.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "libkep/log.h"
+#include "libkep/logproof.h"
 #include "libkep/mem.h"
 #include "libkep/receipt.h"
+#include "policyd/lacking.h"
+#include "policyd/ledger.h"
+#include "policyd/published.h"
 #include "policyd/signer.h"
 #include "policyd/smtp.h"
 
@@ -15,6 +20,7 @@
 #define IDLE        ((usec)10 * 1000000)
 #define RETRY_MAX   ((usec)3600 * 1000000)
 #define POLL_SECONDS 5
+#define ROUNDS_MAX  16                          /* tiles are kept for so many fetches */
 
 /* One receipt, from its lease to its mark. */
 struct job {
@@ -23,6 +29,12 @@ struct job {
 	char            *id;            /* of the evidence */
 	char            *recipient;
 	struct buf       body;          /* the evidence */
+	uint64_t         index;         /* its leaf */
+	struct buf       note, cms;     /* the checkpoint that covers it */
+	struct buf       stamp;         /* empty: none yet */
+	struct buf       proof;
+	bool             proving;       /* no proof yet */
+	bool             asked;         /* the tiles that lacked for it are asked for */
 	struct buf       content;       /* what the seal covers */
 	struct buf       mail;
 	unsigned         attempts;
@@ -38,6 +50,10 @@ struct outbox {
 	struct event  *poll;
 	struct job    *jobs;
 	size_t         n;
+	struct tiles  *tiles;           /* of proofs; fetched once for all that are made together */
+	unsigned       rounds;          /* fetched so often since tiles were forgotten */
+	bool           fetching;
+	struct published seen;          /* the checkpoint that was looked at last */
 	bool           released;        /* no lease of this host is left that no job knows of; else nothing is taken */
 	bool           asking;          /* a take is under way */
 	size_t         wanted;          /* so many rows */
@@ -46,7 +62,7 @@ struct outbox {
 };
 
 static void take(struct outbox *o);
-static void compose(struct job *j);
+static void prove_all(struct outbox *o);
 static void store(struct job *j);
 static void send_mail(struct job *j);
 static void mark_sent(struct job *j);
@@ -67,6 +83,11 @@ static struct job *job_new(struct outbox *o, const struct pg_rows *rows, size_t 
 	pg_bytea(rows, row, 2, &j->body);
 	pg_bytea(rows, row, 3, &j->mail);
 	j->attempts = (unsigned)strtoul(pg_value(rows, row, 4).p, NULL, 10);
+	j->index = strtoull(pg_value(rows, row, 5).p, NULL, 10);
+	pg_bytea(rows, row, 6, &j->note);
+	pg_bytea(rows, row, 7, &j->cms);
+	pg_bytea(rows, row, 8, &j->stamp);
+	j->proving = j->mail.n == 0;
 	j->sender = mem_printf("receipt+%s@%s", j->id, o->d->conf->track_domain);
 	j->leased = clock_now() + o->d->conf->outbox_lease;
 	return j;
@@ -84,6 +105,10 @@ static void job_free(struct job *j)
 	if (j->again)
 		event_free(j->again);
 	buf_release(&j->body);
+	buf_release(&j->note);
+	buf_release(&j->cms);
+	buf_release(&j->stamp);
+	buf_release(&j->proof);
 	buf_release(&j->content);
 	buf_release(&j->mail);
 	free(j->id);
@@ -118,9 +143,8 @@ static void on_taken(void *arg, enum pg_answer a, const struct pg_rows *rows, co
 
 		if (j->mail.n)
 			send_mail(j);
-		else
-			compose(j);
 	}
+	prove_all(o);
 	if (o->more && a == PG_DONE && o->n <= JOBS_MAX / 2)
 		take(o);
 }
@@ -167,7 +191,8 @@ static void take(struct outbox *o)
 	pg_text(&v, span_str(lease));
 	o->asking = true;
 	o->more = false;
-	pg_ask(o->d->pg, "SELECT evidence_id::text, recipient, body, mail, attempts FROM kep.outbox_take($1::text, $2::int, $3::interval)",
+	pg_ask(o->d->pg, "SELECT evidence_id::text, recipient, body, mail, attempts, index, note, cms, token "
+	       "FROM kep.outbox_take($1::text, $2::int, $3::interval)",
 	       &v, true, on_taken, o);
 }
 
@@ -186,7 +211,9 @@ static struct receipt receipt_of(const struct job *j)
 
 	span_cut(&domain, '@');
 	return (struct receipt){ .evidence = buf_span(&j->body), .from = span_str(conf->receipt_from), .to = span_str(j->recipient),
-	                         .provider = span_str(conf->provider_name), .domain = domain, .time_zone = conf->time_zone };
+	                         .provider = span_str(conf->provider_name), .domain = domain, .time_zone = conf->time_zone,
+	                         .ledger = span_str(ledger_origin(j->outbox->d->ledger)), .index = j->index,
+	                         .proof = buf_span(&j->proof), .checkpoint = buf_span(&j->cms), .stamp = buf_span(&j->stamp) };
 }
 
 static void on_sealed(void *arg, struct span der)
@@ -210,6 +237,120 @@ static void compose(struct job *j)
 		signer_ask(j->outbox->d->signer, SIGNER_SEAL, buf_span(&j->content), on_sealed, j);
 	else
 		give_back(j, "the evidence cannot be read");
+}
+
+/* ---- prove: that the evidence is in the ledger ---- */
+
+enum proved { PROVED, PROOF_LACKING, NOT_PROVED };
+
+/* The head that a note states; the note of the last job is looked at once. */
+static bool head_of(struct outbox *o, const struct job *j, struct buf *why)
+{
+	size_t n;
+	const struct vkey *keys = ledger_keys(o->d->ledger, &n);
+
+	return (o->seen.known && span_eq(buf_span(&o->seen.note), buf_span(&j->note))) ||
+	    published_read(&o->seen, buf_span(&j->note), span_str(ledger_origin(o->d->ledger)), keys, n, why);
+}
+
+/* A proof that does not lead from this body to that root is never sent. */
+static enum proved prove(struct job *j, struct buf *why)
+{
+	struct outbox *o = j->outbox;
+	struct merkle_source source = tiles_source(o->tiles);
+	struct merkle_proof path;
+	struct merkle_hash leaf;
+
+	if (!head_of(o, j, why))
+		return NOT_PROVED;
+	if (!merkle_prove_inclusion(&source, j->index, o->seen.head.size, &path)) {
+		buf_adds(why, "tiles of the ledger are missing");
+		return tiles_lacking(o->tiles) ? PROOF_LACKING : NOT_PROVED;
+	}
+	merkle_leaf(&leaf, buf_span(&j->body));
+	if (!merkle_included(j->index, o->seen.head.size, &leaf, &path, &o->seen.head.root)) {
+		buf_addf(why, "the evidence is not the one that was entered in the ledger at %" PRIu64, j->index);
+		return NOT_PROVED;
+	}
+	logproof_write(&j->proof, j->index, &path, buf_span(&j->note));
+	return PROVED;
+}
+
+static void on_alarmed(void *arg, enum pg_answer a, const struct pg_rows *rows, const char *sqlstate, const char *words)
+{
+	if (a == PG_FAILED)
+		log_warn("outbox: the alarm could not be recorded: %s", words);
+}
+
+static void raise_alarm(const struct job *j, const char *why)
+{
+	struct pg_params v = { .n = 0 };
+	char *details = mem_printf("evidence=%s index=%" PRIu64 ": %s", j->id, j->index, why);
+
+	log_warn("outbox: alarm why=ledger-proof %s; run kepctl fsck", details);
+	pg_text(&v, span_str(conf_hostname(j->outbox->d->conf)));
+	pg_text(&v, span_str(details));
+	pg_ask(j->outbox->d->pg, "SELECT kep.hop_alarm(NULL::uuid, $1::text, 'ledger-proof', $2::text)", &v, true, on_alarmed, NULL);
+	free(details);
+}
+
+static void prove_one(struct job *j)
+{
+	struct buf why = BUF_INIT;
+	enum proved p = prove(j, &why);
+
+	if (p == PROVED) {
+		j->proving = false;
+		compose(j);
+	} else if (p == NOT_PROVED) {
+		raise_alarm(j, buf_str(&why));
+	}
+	if (p == NOT_PROVED || (p == PROOF_LACKING && j->asked)) {
+		j->proving = false;
+		give_back(j, buf_str(&why));
+	}
+	buf_release(&why);
+}
+
+/* Jobs may go while we look at them. */
+static void prove_jobs(struct outbox *o)
+{
+	for (struct job *j = o->jobs, *next; j; j = next) {
+		next = j->next;
+		if (j->proving)
+			prove_one(j);
+	}
+}
+
+static void on_lacking(void *arg, enum lacking_answer a)
+{
+	struct outbox *o = arg;
+
+	o->fetching = false;
+	if (a != LACKING_CAME || ++o->rounds % ROUNDS_MAX == 0)
+		tiles_clear(o->tiles);
+	for (struct job *j = o->jobs, *next; a != LACKING_CAME && j; j = next) {
+		next = j->next;
+		if (j->proving && j->asked) {
+			j->proving = false;
+			give_back(j, a == LACKING_GONE ? "tiles of the ledger are missing" : "the database was lost");
+		}
+	}
+	prove_all(o);
+}
+
+/* What can be proved is; what lacks for the others is asked for in one question. */
+static void prove_all(struct outbox *o)
+{
+	if (o->fetching)
+		return;
+	prove_jobs(o);
+	if (tiles_lacking(o->tiles) == 0)
+		return;
+	for (struct job *j = o->jobs; j; j = j->next)
+		j->asked |= j->proving;
+	o->fetching = true;
+	lacking_ask(o->d->pg, o->tiles, o->seen.head.size, on_lacking, o);
 }
 
 /* ---- store: from here on the octets are fixed ---- */
@@ -361,6 +502,7 @@ struct outbox *outbox_new(struct daemon *d)
 	o->inject = smtp_new(d->base, &options, &error);
 	if (!o->inject)
 		log_fatal("%s", buf_str(&error));
+	o->tiles = tiles_new();
 	o->poll = event_new(d->base, -1, EV_PERSIST, on_poll, o);
 	event_add(o->poll, &often);
 	return o;
@@ -384,5 +526,7 @@ void outbox_free(struct outbox *o)
 	while (o->jobs)
 		job_free(o->jobs);
 	event_free(o->poll);
+	tiles_free(o->tiles);
+	published_release(&o->seen);
 	free(o);
 }

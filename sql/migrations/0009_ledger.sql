@@ -460,7 +460,7 @@ COMMENT ON FUNCTION kep.cosignature_add(bigint, text, bytea, text) IS 'keep the 
 
 -- Evidence and its receipts ------------------------------------------------------------
 
--- As in 0005, and the sequencer is woken.
+-- As in 0005, but the sequencer is woken; the outbox when a checkpoint covers it.
 CREATE OR REPLACE FUNCTION kep.evidence_add(kep_id uuid, recipient_index int, id uuid, outcome text, event_time timestamptz, body bytea,
 	reason_code text, reply text, receipt_to text, OUT evidence_id uuid, OUT inserted boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, kep, pg_temp
@@ -489,12 +489,12 @@ BEGIN
 	NOTIFY kep_ledger;
 	IF evidence_add.receipt_to <> '' THEN
 		INSERT INTO kep.outbox (evidence_id, recipient) VALUES (evidence_add.id, evidence_add.receipt_to) ON CONFLICT DO NOTHING;
-		NOTIFY kep_outbox;
 	END IF;
 END $$;
 
--- What a receipt is made of comes with it.  Rows whose evidence no checkpoint covers
--- are given out as well for now, without index.
+-- What a receipt is made of comes with it.  Only rows whose evidence the last
+-- checkpoint covers are given out, and those that are composed already.  While no
+-- checkpoint is made, thousands may wait: so only the oldest ones are looked at.
 DROP FUNCTION kep.outbox_take(text, int, interval);
 CREATE FUNCTION kep.outbox_take(owner text, n int, lease interval)
 RETURNS TABLE (evidence_id uuid, recipient text, body bytea, mail bytea, attempts int, index bigint, checkpoint_size bigint, note bytea, cms bytea, token bytea)
@@ -503,10 +503,18 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	WITH due AS MATERIALIZED (
-		SELECT o.evidence_id, o.recipient FROM kep.outbox AS o
+	WITH old AS MATERIALIZED (
+		SELECT o.evidence_id, o.recipient, o.stored_at FROM kep.outbox AS o
 		 WHERE o.sent_at IS NULL AND o.due_at <= clock_timestamp()
-		 ORDER BY o.due_at LIMIT outbox_take.n FOR UPDATE SKIP LOCKED
+		 ORDER BY o.due_at LIMIT 4 * outbox_take.n
+	), ready AS MATERIALIZED (
+		SELECT w.evidence_id, w.recipient FROM old AS w
+		 WHERE w.stored_at IS NOT NULL OR EXISTS (SELECT FROM kep.leaf AS l WHERE l.evidence_id = w.evidence_id
+		                                             AND l.index < (SELECT max(c.size) FROM kep.checkpoint AS c))
+	), due AS MATERIALIZED (
+		SELECT o.evidence_id, o.recipient FROM ready AS r JOIN kep.outbox AS o USING (evidence_id, recipient)
+		 WHERE o.sent_at IS NULL AND o.due_at <= clock_timestamp()
+		 ORDER BY o.due_at LIMIT outbox_take.n FOR UPDATE OF o SKIP LOCKED
 	), taken AS (
 		UPDATE kep.outbox AS o
 		   SET due_at = clock_timestamp() + outbox_take.lease, owner = outbox_take.owner, attempts = o.attempts + 1
@@ -519,7 +527,7 @@ BEGIN
 	    ON l.evidence_id = t.evidence_id AND l.index < c.size
 	  LEFT JOIN LATERAL (SELECT s.token FROM kep.stamp AS s WHERE s.size = c.size ORDER BY s.gen_time LIMIT 1) AS p ON true;
 END $$;
-COMMENT ON FUNCTION kep.outbox_take(text, int, interval) IS 'take up to n due receipts for a time; nobody else gets them until then';
+COMMENT ON FUNCTION kep.outbox_take(text, int, interval) IS 'take up to n due receipts whose evidence a checkpoint covers, for a time; nobody else gets them until then';
 
 GRANT EXECUTE ON FUNCTION kep.ledger_extend(text, interval, int), kep.ledger_tiles(bigint, int[], bigint[]), kep.ledger_partitions(int),
 	kep.checkpoint_last(), kep.checkpoint_add(text, bigint, bytea, bytea, bytea), kep.stamp_wanted(text, int, interval),

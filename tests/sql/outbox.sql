@@ -1,11 +1,15 @@
--- The outbox: leases, fixed octets, retries.
-BEGIN;
+-- The outbox: leases, fixed octets, retries.  Only what is committed becomes a leaf, so this file is no transaction.
 SELECT no_plan();
 SELECT tap.house();
 SELECT tap.accept(tap.message('Q1', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}'), tap.id(1));
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'nothing is due that no checkpoint covers');
+SELECT is((SELECT added FROM kep.ledger_extend('mx1', '1 minute', 1000)), 1, 'nor what is a leaf');
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'and no checkpoint covers');
+SELECT is(tap.publish(), 1::bigint, 'one does now');
 
 CREATE TEMP TABLE taken AS SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes');
 SELECT is((SELECT (evidence_id, recipient, mail, attempts)::text FROM taken), (tap.id(1), 'ayse@hs01.kep.test', NULL::bytea, 1)::text, 'a due receipt, not composed yet');
+SELECT is((SELECT (index, checkpoint_size, split_part(convert_from(note, 'UTF8'), E'\n', 2), convert_from(cms, 'UTF8'), token)::text FROM taken), '(0,1,1,cms,)', 'with its leaf and the checkpoint');
 SELECT is((SELECT t.body = e.body FROM taken AS t JOIN kep.evidence AS e ON e.id = t.evidence_id), true, 'with the evidence');
 SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx2', 10, '2 minutes') $$, 'it belongs to the one who took it');
 SELECT is((SELECT known FROM kep.receipt_for(tap.id(1), 'ayse@hs01.kep.test')), false, 'not a receipt of ours before it is composed');
@@ -32,4 +36,3 @@ SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'wh
 SELECT is((SELECT error FROM kep.receipts), NULL, 'nor failed afterwards');
 SELECT is((SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = 'kep.outbox_due'::regclass), '(sent_at IS NULL)', 'the index holds only what is due');
 SELECT * FROM finish();
-ROLLBACK;

@@ -3,6 +3,7 @@
 SELECT no_plan();
 SELECT tap.house();
 SELECT tap.accept(tap.message('T' || n, 'ayse@hs01.kep.test', '{ali@hs01.kep.test}'), tap.id(n)) FROM generate_series(1, 6) AS n;
+SELECT is(tap.publish(), 6::bigint, 'a checkpoint covers them');
 CREATE FUNCTION pg_temp.here() RETURNS text LANGUAGE sql AS $$ SELECT format('host=%s dbname=%s user=kep_policyd', current_setting('unix_socket_directories'), current_database()) $$;
 SELECT tap.dblink_connect('mx1', pg_temp.here()), tap.dblink_connect('mx2', pg_temp.here());
 SELECT tap.dblink_exec('mx1', 'BEGIN'), tap.dblink_exec('mx2', 'BEGIN');
@@ -40,10 +41,11 @@ SELECT tap.dblink_exec('mx1', 'COMMIT');
 SELECT is((SELECT t::text FROM tap.dblink_get_result('mx2') AS t (why text, id uuid)), ('accepted', tap.id(21))::text, 'the second gets its id');
 SELECT * FROM tap.dblink_get_result('mx2') AS t (why text, id uuid);
 
--- NOTIFY comes with the order of a receipt and with a change of the directory.
-SELECT tap.dblink_exec('mx1', 'LISTEN kep_outbox'), tap.dblink_exec('mx1', 'LISTEN kep_directory');
+-- NOTIFY comes with evidence, with a checkpoint that covers it and with a change of the directory.
+SELECT tap.dblink_exec('mx1', 'LISTEN kep_outbox'), tap.dblink_exec('mx1', 'LISTEN kep_ledger'), tap.dblink_exec('mx1', 'LISTEN kep_directory');
 SELECT tap.accept(tap.message('N', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}'), tap.id(31));
+SELECT tap.publish();
 SELECT kep.account_suspend('veli@hs01.kep.test', 'x');
 SELECT pg_sleep(0.2);
-SELECT results_eq('SELECT notify_name FROM tap.dblink_get_notify(''mx1'') ORDER BY 1', $$ VALUES ('kep_directory'), ('kep_outbox') $$, 'both are told');
+SELECT results_eq('SELECT notify_name FROM tap.dblink_get_notify(''mx1'') ORDER BY 1', $$ VALUES ('kep_directory'), ('kep_ledger'), ('kep_outbox') $$, 'all are told');
 SELECT * FROM finish();
