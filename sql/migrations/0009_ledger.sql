@@ -537,13 +537,21 @@ GRANT EXECUTE ON FUNCTION kep.ledger_extend(text, interval, int), kep.ledger_til
 -- What the auditor reads ----------------------------------------------------------------
 
 CREATE VIEW kep.ledger_leaves AS
-SELECT l.index, l.evidence_id, l.hash, e.body, e.recorded_at FROM kep.leaf AS l LEFT JOIN kep.evidence AS e ON e.id = l.evidence_id;
+SELECT l.index, l.evidence_id, l.hash, e.body, e.recorded_at, e.kep_id, e.recipient_index, e.outcome, e.event_time, e.previous, e.digest, e.retain_until
+  FROM kep.leaf AS l LEFT JOIN kep.evidence AS e ON e.id = l.evidence_id;
 COMMENT ON VIEW kep.ledger_leaves IS 'the ledger: which evidence stands at which index';
 COMMENT ON COLUMN kep.ledger_leaves.index IS 'index of the leaf, from 0 without gaps';
 COMMENT ON COLUMN kep.ledger_leaves.evidence_id IS 'the evidence';
 COMMENT ON COLUMN kep.ledger_leaves.hash IS 'leaf hash of RFC 6962: SHA-256 of an octet 0 and the body of the evidence';
 COMMENT ON COLUMN kep.ledger_leaves.body IS 'the evidence itself: canonical JSON (RFC 8785); empty: removed after its retention';
 COMMENT ON COLUMN kep.ledger_leaves.recorded_at IS 'when the evidence was written; empty: there is no such evidence';
+COMMENT ON COLUMN kep.ledger_leaves.kep_id IS 'the message';
+COMMENT ON COLUMN kep.ledger_leaves.recipient_index IS 'number of the recipient it concerns; 0: all of them';
+COMMENT ON COLUMN kep.ledger_leaves.outcome IS 'what happened, as in kep.evidences';
+COMMENT ON COLUMN kep.ledger_leaves.event_time IS 'when it happened';
+COMMENT ON COLUMN kep.ledger_leaves.previous IS 'the evidence of this message before this one';
+COMMENT ON COLUMN kep.ledger_leaves.digest IS 'SHA-256 of the body';
+COMMENT ON COLUMN kep.ledger_leaves.retain_until IS 'the evidence is kept at least until then';
 
 CREATE VIEW kep.tiles AS SELECT t.level, t.number, t.hashes FROM kep.tile AS t;
 COMMENT ON VIEW kep.tiles IS 'the nodes of the tree: tiles of up to 256 hashes (C2SP tlog-tiles)';
