@@ -752,3 +752,89 @@ bool db_run(struct db *db, const char *statements, struct buf *error)
 {
 	return db_take(db, PQexec(db->conn, statements), error);
 }
+
+/* ---- COPY ---- */
+
+#define COPY_COLUMNS_MAX 32
+#define COPY_HEAD        11     /* octets of the signature; then flags, and the size of an extension */
+
+static uint32_t be32(const char *p)
+{
+	const unsigned char *o = (const unsigned char *)p;
+
+	return (uint32_t)o[0] << 24 | (uint32_t)o[1] << 16 | (uint32_t)o[2] << 8 | o[3];
+}
+
+/* The head stands before the first row. */
+static bool copy_head(struct span *in)
+{
+	if (in->n < COPY_HEAD + 8 || memcmp(in->p, "PGCOPY\n\377\r\n", COPY_HEAD) != 0 || be32(in->p + COPY_HEAD + 4) != 0)
+		return false;
+	*in = span_of(in->p + COPY_HEAD + 8, in->n - COPY_HEAD - 8);
+	return true;
+}
+
+/* The fields of one row; -1: it is none, or the end. */
+static int copy_fields(struct span in, struct span *v)
+{
+	size_t n = in.n < 2 ? 0 : ((size_t)(unsigned char)in.p[0] << 8 | (unsigned char)in.p[1]), at = 2;
+
+	if (n == 0 || n > COPY_COLUMNS_MAX)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t size = at + 4 <= in.n ? be32(in.p + at) : 0;
+
+		at += 4;
+		v[i] = SPAN_NONE;
+		if (size == UINT32_MAX)
+			continue;
+		if (at > in.n || size > in.n - at)
+			return -1;
+		v[i] = span_of(in.p + at, size);
+		at += size;
+	}
+	return (int)n;
+}
+
+/* Rows up to the end, or until one says enough; what follows is read and dropped. */
+static bool copy_rows(struct db *db, db_row *row, void *arg)
+{
+	struct span v[COPY_COLUMNS_MAX];
+	bool more = true, first = true, good = true;
+	char *message;
+	int n;
+
+	while ((n = PQgetCopyData(db->conn, &message, 0)) > 0) {
+		struct span in = span_of(message, (size_t)n);
+		int fields;
+
+		good = good && (!first || copy_head(&in));
+		first = false;
+		fields = good && more ? copy_fields(in, v) : -1;
+		if (fields > 0)
+			more = row(arg, v, (size_t)fields);
+		PQfreemem(message);
+	}
+	return n == -1 && good;
+}
+
+bool db_copy(struct db *db, const char *query, db_row *row, void *arg, struct buf *error)
+{
+	char *sql = mem_printf("COPY (%s) TO STDOUT (FORMAT binary)", query);
+	PGresult *r = PQexec(db->conn, sql);
+	bool good = PQresultStatus(r) == PGRES_COPY_OUT;
+
+	free(sql);
+	if (good) {
+		PQclear(r);
+		good = copy_rows(db, row, arg);
+		r = PQgetResult(db->conn);
+	}
+	if (!db_take(db, r, error))
+		good = false;
+	else if (!good)
+		buf_adds(error, "08000: the rows of the database could not be read");
+	while ((r = PQgetResult(db->conn)))
+		PQclear(r);
+	return good;
+}

@@ -102,4 +102,13 @@ const struct pg_rows *db_ask(struct db *db, const char *sql, const struct pg_par
  * otherwise (migrations). */
 bool db_run(struct db *db, const char *statements, struct buf *error);
 
+/* One row of db_copy(); v is in PostgreSQL's binary form (bytea: the octets; text:
+ * its octets; bigint: eight, the highest first; boolean: one), borrowed; p is NULL
+ * for NULL.  false: enough, the rest is not wanted. */
+typedef bool db_row(void *arg, const struct span *v, size_t n);
+/* Hand over the rows of a query without parameters as they come (COPY), keeping
+ * none of them.  false: *error is "SQLSTATE: words"; a row that said enough is no
+ * error.  From within row another struct db may be asked, not this one. */
+bool db_copy(struct db *db, const char *query, db_row *row, void *arg, struct buf *error);
+
 #endif
