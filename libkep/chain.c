@@ -61,22 +61,44 @@ static enum reason reason_of(int error)
 	}
 }
 
-/* A CRL past its nextUpdate serves until the grace is over.  The chain of a CRL's
- * own issuer is verified in a context below ours. */
-static int forgive(int ok, X509_STORE_CTX *ctx)
+/* Did the certificate at hand become revoked only after that time? */
+static bool revoked_later(X509_STORE_CTX *ctx, X509_CRL *crl, time_t at)
+{
+	X509_REVOKED *entry = NULL;
+
+	return crl && X509_CRL_get0_by_cert(crl, &entry, X509_STORE_CTX_get_current_cert(ctx)) == 1 && entry &&
+	    X509_cmp_time(X509_REVOKED_get0_revocationDate(entry), &at) == 1;
+}
+
+static bool is_forgiven(X509_STORE_CTX *ctx, const struct trust_rules *rules, time_t at)
 {
 	X509_CRL *crl = X509_STORE_CTX_get0_current_crl(ctx);
-	const struct trust_rules *rules;
-	X509_STORE_CTX *top = ctx;
-	time_t at;
+	time_t grace = at - (time_t)(rules->crl_grace / 1000000);
 
-	if (ok || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CRL_HAS_EXPIRED || !crl)
+	switch (X509_STORE_CTX_get_error(ctx)) {
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+		return rules->past || (crl && X509_cmp_time(X509_CRL_get0_nextUpdate(crl), &grace) == 1);
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+		return rules->past;
+	case X509_V_ERR_CERT_REVOKED:
+		return rules->past && revoked_later(ctx, crl, at);
+	default:
+		return false;
+	}
+}
+
+/* A CRL past its nextUpdate serves until the grace is over; when one looks back, at
+ * any time.  The chain of a CRL's own issuer is verified in a context below ours. */
+static int forgive(int ok, X509_STORE_CTX *ctx)
+{
+	X509_STORE_CTX *top = ctx;
+
+	if (ok)
 		return ok;
 	while (X509_STORE_CTX_get0_parent_ctx(top))
 		top = X509_STORE_CTX_get0_parent_ctx(top);
-	rules = X509_STORE_CTX_get_app_data(top);
-	at = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(top)) - (time_t)(rules->crl_grace / 1000000);
-	if (X509_cmp_time(X509_CRL_get0_nextUpdate(crl), &at) != 1)
+	if (!is_forgiven(ctx, X509_STORE_CTX_get_app_data(top), X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(top))))
 		return 0;
 	X509_STORE_CTX_set_error(ctx, X509_V_OK);
 	return 1;

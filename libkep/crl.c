@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "libkep/chain.h"
@@ -144,9 +145,8 @@ static bool add_file(void *arg, const char *file, struct span octets, struct buf
 	return n > 0 || folder_complain(error, file, "holds no CRL");
 }
 
-bool crl_load(struct x509_store_st *store, const char *path, size_t limit, size_t *n, usec *until, struct buf *error)
+static bool load(struct x509_store_st *store, const char *path, const char *const *ends, size_t limit, size_t *n, usec *until, struct buf *error)
 {
-	static const char *const ends[] = { ".crl", ".pem", ".der", NULL };
 	struct loading l = { .store = store };
 	bool ok = folder_each(path, ends, limit, add_file, &l, error);
 
@@ -155,6 +155,23 @@ bool crl_load(struct x509_store_st *store, const char *path, size_t limit, size_
 	*n = l.n;
 	*until = l.until;
 	return ok;
+}
+
+bool crl_load(struct x509_store_st *store, const char *path, size_t limit, size_t *n, usec *until, struct buf *error)
+{
+	static const char *const ends[] = { ".crl", ".pem", ".der", NULL };
+
+	return load(store, path, ends, limit, n, until, error);
+}
+
+bool crl_load_past(struct x509_store_st *store, const char *path, size_t limit, size_t *n, struct buf *error)
+{
+	static const char *const ends[] = { ".crl", NULL };
+	struct stat st;
+	usec until;
+
+	*n = 0;
+	return (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) || load(store, path, ends, limit, n, &until, error);
 }
 
 /* -- judging ------------------------------------------------------------------ */

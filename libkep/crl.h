@@ -16,6 +16,10 @@ struct trust;
  * false: *error names the file and what is wrong. */
 bool crl_load(struct x509_store_st *store, const char *path, size_t limit, size_t *n, usec *until, struct buf *error);
 
+/* The same with the *.crl of a folder alone, where certificates lie as *.pem; there
+ * need be none, and a file that is no folder holds none. */
+bool crl_load_past(struct x509_store_st *store, const char *path, size_t limit, size_t *n, struct buf *error);
+
 /* What a CRL says of itself. */
 struct crl {
 	char  *issuer;          /* RFC 2253 form, for people */

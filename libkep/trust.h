@@ -13,6 +13,7 @@
 struct trust_rules {
 	bool revocation;        /* every certificate but the anchor is looked up in the CRLs */
 	usec crl_grace;         /* a CRL serves so long after its nextUpdate */
+	bool past;              /* CRLs of any time serve, an entry counts from its date on, and none need be there */
 };
 
 struct memo;
@@ -25,6 +26,10 @@ struct x509_store_st;
  * intermediates only.  NULL: *error names the file and what is wrong; no anchor
  * at all is an error. */
 struct trust *trust_load(const char *path, struct buf *error);
+/* The same for looking back at what was signed years ago: the CRLs (*.crl, of any
+ * time) of the folder are looked at, too, and a certificate is revoked from the
+ * date that its entry names. */
+struct trust *trust_load_past(const char *path, struct buf *error);
 void trust_free(struct trust *t);
 /* What is demanded of signatures; PROFILE_SMIME until it is said, which must be
  * before t is shared.  Copied. */
