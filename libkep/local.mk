@@ -12,5 +12,6 @@ libkep_libkep_a_SOURCES = \
 	libkep/hashtree.c libkep/hashtree.h libkep/ers.c libkep/ers.h libkep/ers.def libkep/custody.c libkep/custody.h libkep/sunset.c libkep/sunset.h libkep/archive.c libkep/archive.h \
 	libkep/strength.c libkep/strength.h libkep/custody_token.c libkep/custody_token.h \
 	libkep/gate.c libkep/gate.h libkep/outcome.c libkep/outcome.h libkep/outcome.def \
-	libkep/encode.c libkep/encode.h libkep/merkle.c libkep/merkle.h libkep/tiles.c libkep/tiles.h libkep/note.c libkep/note.h libkep/checkpoint.c libkep/checkpoint.h libkep/logproof.c libkep/logproof.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h
+	libkep/encode.c libkep/encode.h libkep/merkle.c libkep/merkle.h libkep/tiles.c libkep/tiles.h libkep/note.c libkep/note.h libkep/checkpoint.c libkep/checkpoint.h libkep/logproof.c libkep/logproof.h libkep/evidence.c libkep/evidence.h libkep/receipt.c libkep/receipt.h \
+	libkep/columns.c libkep/columns.h libkep/parcel.c libkep/parcel.h libkep/keyring.c libkep/keyring.h libkep/exam.c libkep/exam.h libkep/exam.def
 KEP_LIBS = libkep/libkep.a $(CRYPTO_LIBS) $(JANSSON_LIBS)
