@@ -5,10 +5,12 @@ KEPCTL_PARTS = \
 	kepctl/table.c kepctl/table.h kepctl/paint.c kepctl/paint.h kepctl/list.c kepctl/list.h \
 	kepctl/migration.c kepctl/migration.h kepctl/peer.c kepctl/peer.h kepctl/moment.c kepctl/moment.h \
 	kepctl/life.c kepctl/life.h kepctl/process.c kepctl/process.h kepctl/dial.c kepctl/dial.h \
+	kepctl/audit.c kepctl/audit.h kepctl/audit.def kepctl/progress.c kepctl/progress.h \
 	kepctl/finding.c kepctl/finding.h kepctl/postconf.c kepctl/postconf.h \
 	kepctl/setting.c kepctl/setting.h kepctl/settings.def kepctl/wiring.c kepctl/wiring.h kepctl/ways.c kepctl/ways.h
 kepctl_kepctl_SOURCES = kepctl/main.c $(KEPCTL_PARTS) \
 	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/hold.c kepctl/prune.c kepctl/show.c kepctl/check.c \
+	kepctl/verify.c kepctl/fsck.c kepctl/survey.c kepctl/survey.h kepctl/heads.c kepctl/heads.h kepctl/shelf.c kepctl/shelf.h \
 	kepctl/trust.c kepctl/fetch.c kepctl/fetch.h
 kepctl_kepctl_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
 kepctl_kepctl_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS) $(CURL_LIBS)

@@ -1,0 +1,324 @@
+#include "kepctl/survey.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "kepctl/progress.h"
+#include "libkep/columns.h"
+#include "libkep/mem.h"
+
+#define STRIDE  65536           /* leaves of one query */
+#define EPOCH   ((usec)946684800 * 1000000)     /* PostgreSQL counts from 2000-01-01 */
+
+enum { INDEX, HASH, ID, BODY, RECORDED, KEP_ID, RECIPIENT, OUTCOME, EVENT_TEXT, EVENT, PREVIOUS, SOUND, COLUMNS };
+
+/* One pass; what a row needs beside the survey. */
+struct passing {
+	struct survey  *survey;
+	struct progress progress;
+	uint64_t        due;            /* size at which the heads want the root */
+	usec            before;         /* evidence was recorded by then */
+};
+
+/* -- binary values ------------------------------------------------------------- */
+
+static uint64_t big_endian(struct span s)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < s.n && i < 8; i++)
+		v = v << 8 | (unsigned char)s.p[i];
+	return v;
+}
+
+static bool is_true(struct span s)
+{
+	return s.n == 1 && s.p[0] == 1;
+}
+
+/* -- the tree ------------------------------------------------------------------ */
+
+static void check_tile(struct survey *s, unsigned level, uint64_t index, const struct merkle_hash *hash)
+{
+	const struct merkle_hash *tile = shelf_hash(s->shelf, level, index);
+	uint64_t leaf = index << (MERKLE_HEIGHT * level);
+
+	s->audit->row[AUDIT_TILES].seen++;
+	if (!tile)
+		audit_fault(s->audit, AUDIT_TILES, leaf, "tile %" PRIu64 " of level %u has no hash %" PRIu64, index / MERKLE_TILE, level, index % MERKLE_TILE);
+	else if (!merkle_eq(tile, hash))
+		audit_fault(s->audit, AUDIT_TILES, leaf, "tile %" PRIu64 " of level %u: its hash %" PRIu64 " is not that of the leaves below it",
+		            index / MERKLE_TILE, level, index % MERKLE_TILE);
+}
+
+/* Level 0 was seen with the leaf. */
+static void hear_hash(void *arg, unsigned level, uint64_t index, const struct merkle_hash *hash)
+{
+	if (level > 0)
+		check_tile(arg, level, index, hash);
+}
+
+static void add(struct passing *p, const struct merkle_hash *hash)
+{
+	struct survey *s = p->survey;
+
+	merkle_range_add(&s->range, hash, hear_hash, s);
+	if (s->range.size == p->due) {
+		heads_reached(s->heads, &s->range);
+		p->due = heads_due(s->heads);
+		p->before = heads_before(s->heads);
+	}
+	if (s->range.size % 4096 == 0)
+		progress_at(&p->progress, s->range.size);
+}
+
+/* Which of the hashes to go on with, so that what is wrong here does not make all
+ * that follows look wrong: the one that two of three agree on. */
+static const struct merkle_hash *choose(const struct merkle_hash *made, const struct merkle_hash *row, const struct merkle_hash *tile)
+{
+	if (made && (merkle_eq(made, row) || (tile && merkle_eq(made, tile))))
+		return made;
+	if (tile && merkle_eq(tile, row))
+		return row;
+	return made ? made : row;
+}
+
+/* -- a leaf -------------------------------------------------------------------- */
+
+static void check_columns(struct passing *p, uint64_t index, const struct span *v)
+{
+	struct audit *a = p->survey->audit;
+	struct columns c = {
+		.id = v[ID], .kep_id = v[KEP_ID], .outcome = v[OUTCOME], .event_time = v[EVENT_TEXT], .previous = v[PREVIOUS],
+		.recipient = big_endian(v[RECIPIENT]),
+	};
+	const char *column = columns_differ(&c, v[BODY]);
+	usec recorded = (usec)big_endian(v[RECORDED]) + EPOCH, event = (usec)big_endian(v[EVENT]) + EPOCH;
+
+	a->row[AUDIT_COLUMNS].seen++;
+	a->row[AUDIT_TIMES].seen++;
+	if (column)
+		audit_fault(a, AUDIT_COLUMNS, index, "evidence %.*s: its column %s is not what the evidence says", (int)v[ID].n, v[ID].p, column);
+	else if (!is_true(v[SOUND]))
+		audit_fault(a, AUDIT_COLUMNS, index, "evidence %.*s: its column digest is not of its body, or retain_until is less than 20 years "
+		            "after the event", (int)v[ID].n, v[ID].p);
+	if (p->before != INT64_MAX && recorded > p->before + HEADS_SKEW)
+		audit_fault(a, AUDIT_TIMES, index, "evidence %.*s: recorded_at is later than the checkpoint above it", (int)v[ID].n, v[ID].p);
+	else if (recorded < event - HEADS_SKEW)
+		audit_fault(a, AUDIT_TIMES, index, "evidence %.*s: recorded_at is before its event", (int)v[ID].n, v[ID].p);
+}
+
+static void check_leaf(struct passing *p, uint64_t index, const struct span *v)
+{
+	struct survey *s = p->survey;
+	const struct merkle_hash *tile = shelf_hash(s->shelf, 0, index);
+	struct merkle_hash made, row;
+	bool has_body = v[BODY].p, pruned = !has_body && v[RECORDED].p;
+
+	memset(&row, 0, sizeof row);
+	if (v[HASH].n == MERKLE_SIZE)
+		memcpy(row.o, v[HASH].p, MERKLE_SIZE);
+	s->audit->row[AUDIT_BODIES].seen++;
+	s->pruned += pruned;
+	if (has_body) {
+		merkle_leaf(&made, v[BODY]);
+		if (!merkle_eq(&made, &row))
+			audit_fault(s->audit, AUDIT_BODIES, index, "evidence %.*s: its octets are not those whose hash stands in the ledger", (int)v[ID].n, v[ID].p);
+		check_columns(p, index, v);
+	} else if (!pruned) {
+		audit_fault(s->audit, AUDIT_BODIES, index, "evidence %.*s is gone", (int)v[ID].n, v[ID].p);
+	}
+	check_tile(s, 0, index, has_body ? &made : &row);
+	add(p, choose(has_body ? &made : NULL, &row, tile));
+}
+
+/* Leaves that are missing: their hashes stand in the tiles, if anywhere. */
+static void fill_gap(struct passing *p, uint64_t until)
+{
+	static const struct merkle_hash nothing;
+	struct survey *s = p->survey;
+
+	audit_fault(s->audit, AUDIT_PLACES, s->range.size, "%" PRIu64 " leaves are gone", until - s->range.size);
+	while (s->range.size < until) {
+		const struct merkle_hash *tile = shelf_hash(s->shelf, 0, s->range.size);
+		struct merkle_hash hash = tile ? *tile : nothing;
+
+		add(p, &hash);
+	}
+}
+
+static bool hear_row(void *arg, const struct span *v, size_t n)
+{
+	struct passing *p = arg;
+	uint64_t index = big_endian(v[INDEX]);
+
+	if (n != COLUMNS || index >= p->survey->size)
+		return false;
+	if (index > p->survey->range.size)
+		fill_gap(p, index);
+	if (index == p->survey->range.size)
+		check_leaf(p, index, v);
+	p->survey->audit->row[AUDIT_PLACES].seen++;
+	return true;
+}
+
+/* -- the pass ------------------------------------------------------------------ */
+
+static bool stream(struct passing *p, uint64_t from, uint64_t to)
+{
+	static const char format[] =
+		"SELECT index, hash, evidence_id::text, body, recorded_at, kep_id::text, recipient_index, outcome,"
+		" to_char(event_time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), event_time, previous::text,"
+		" digest = sha256(body) AND retain_until >= event_time + interval '20 years'"
+		" FROM kep.ledger_leaves WHERE index >= %" PRIu64 " AND index < %" PRIu64 " ORDER BY index";
+	char *sql = mem_printf(format, from, to);
+	struct buf error = BUF_INIT;
+
+	if (!db_copy(p->survey->db, sql, hear_row, p, &error))
+		p->survey->status = ctl_fail_sql(p->survey->ctl, &error);
+	buf_release(&error);
+	free(sql);
+	return p->survey->status == EX_OK;
+}
+
+static usec cpu_now(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (usec)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+}
+
+static void stream_all(struct survey *s)
+{
+	struct passing p = { .survey = s };
+	usec cpu = cpu_now(), wall = clock_now();
+
+	merkle_range_init(&s->range);
+	progress_begin(&p.progress, "leaves", s->size);
+	if (heads_due(s->heads) == 0)
+		heads_reached(s->heads, &s->range);
+	p.due = heads_due(s->heads);
+	p.before = heads_before(s->heads);
+	for (uint64_t at = 0; at < s->size && stream(&p, at, at + STRIDE < s->size ? at + STRIDE : s->size); at += STRIDE)
+		;
+	if (s->status == EX_OK && s->range.size < s->size)
+		fill_gap(&p, s->size);
+	progress_end(&p.progress);
+	s->cpu = cpu_now() - cpu;
+	s->wall = clock_now() - wall;
+}
+
+/* -- before and after ---------------------------------------------------------- */
+
+static uint64_t number(const struct pg_rows *rows, size_t row, size_t column)
+{
+	struct span v = pg_value(rows, row, column);
+
+	return v.n ? strtoull(v.p, NULL, 10) : 0;
+}
+
+static const struct pg_rows *ask(struct survey *s, const char *sql)
+{
+	return s->status == EX_OK ? ctl_ask(s->ctl, s->db, sql, NULL, &s->status) : NULL;
+}
+
+static void read_head(struct survey *s)
+{
+	const struct pg_rows *rows = ask(s, "SELECT size, root FROM kep.ledger");
+	struct buf root = BUF_INIT;
+
+	if (rows && pg_rows_count(rows) == 1) {
+		s->size = number(rows, 0, 0);
+		pg_bytea(rows, 0, 1, &root);
+	}
+	if (root.n == MERKLE_SIZE)
+		memcpy(s->root.o, root.p, MERKLE_SIZE);
+	else
+		audit_fault(s->audit, AUDIT_HEAD, 0, "the ledger has no head");
+	buf_release(&root);
+}
+
+static void check_head(struct survey *s)
+{
+	struct merkle_hash root;
+
+	merkle_range_root(&s->range, &root);
+	s->audit->row[AUDIT_HEAD].seen++;
+	if (!merkle_eq(&root, &s->root))
+		audit_fault(s->audit, AUDIT_HEAD, s->size ? s->size - 1 : 0, "the head of the ledger, of size %" PRIu64 ", has another root", s->size);
+}
+
+/* Leaves behind the end, or evidence that stands at two places. */
+static void check_places(struct survey *s)
+{
+	const struct pg_rows *rows = ask(s, "SELECT (SELECT size FROM kep.ledger), coalesce(max(index) + 1, 0), count(*) - count(DISTINCT evidence_id)"
+	                                    " FROM kep.ledger_leaves");
+
+	if (!rows)
+		return;
+	if (number(rows, 0, 1) > number(rows, 0, 0))
+		audit_fault(s->audit, AUDIT_PLACES, number(rows, 0, 0), "there are leaves behind the end of the ledger, up to index %" PRIu64, number(rows, 0, 1) - 1);
+	if (number(rows, 0, 2) == 0 || !(rows = ask(s, "SELECT max(index), evidence_id FROM kep.ledger_leaves GROUP BY evidence_id HAVING count(*) > 1"
+	                                               " ORDER BY 1 LIMIT 1")))
+		return;
+	audit_fault(s->audit, AUDIT_PLACES, number(rows, 0, 0), "evidence %.*s stands at more than one place",
+	            (int)pg_value(rows, 0, 1).n, pg_value(rows, 0, 1).p);
+}
+
+/* Each level has as many hashes as the size says. */
+static void check_tile_rows(struct survey *s)
+{
+	const struct pg_rows *rows = ask(s, "SELECT t.level, sum(octet_length(t.hashes)) / 32, max(l.size) FROM kep.tiles AS t, kep.ledger AS l GROUP BY t.level");
+
+	for (size_t i = 0; rows && i < pg_rows_count(rows); i++) {
+		unsigned shift = MERKLE_HEIGHT * (unsigned)number(rows, i, 0);
+		uint64_t want = shift < 64 ? number(rows, i, 2) >> shift : 0;
+
+		if (number(rows, i, 1) != want)
+			audit_fault(s->audit, AUDIT_TILES, want << (shift < 64 ? shift : 0), "the tiles of level %" PRIu64 " hold %" PRIu64 " hashes, where the ledger has %" PRIu64,
+			            number(rows, i, 0), number(rows, i, 1), want);
+	}
+}
+
+/* What the sequencer would have had to take before the newest checkpoint. */
+static void check_waiting(struct survey *s)
+{
+	static const char format[] =
+		"SELECT count(*), count(*) FILTER (WHERE e.recorded_at < '%s'::timestamptz - interval '10 minutes'), min(e.evidence_id::text)"
+		" FROM kep.evidences AS e WHERE NOT EXISTS (SELECT FROM kep.ledger_leaves AS l WHERE l.evidence_id = e.evidence_id)";
+	char newest[CLOCK_TEXT_SIZE], *sql;
+	const struct pg_rows *rows;
+
+	clock_text(newest, heads_newest(s->heads));
+	sql = mem_printf(format, newest);
+	rows = ask(s, sql);
+	if (rows) {
+		s->audit->row[AUDIT_WAITING].seen = number(rows, 0, 0);
+		for (uint64_t i = 0; i < number(rows, 0, 1); i++)
+			audit_fault(s->audit, AUDIT_WAITING, s->size, "evidence %.*s was never taken into the ledger, or its leaf is gone",
+			            (int)pg_value(rows, 0, 2).n, pg_value(rows, 0, 2).p);
+	}
+	free(sql);
+}
+
+void survey_run(struct survey *s)
+{
+	read_head(s);
+	if (s->status == EX_OK)
+		stream_all(s);
+	if (s->status == EX_OK)
+		s->status = shelf_status(s->shelf);
+	if (s->status != EX_OK)
+		return;
+	check_head(s);
+	heads_end(s->heads, s->size);
+	check_places(s);
+	check_tile_rows(s);
+	check_waiting(s);
+	if (s->status == EX_OK)
+		s->status = heads_status(s->heads);
+}
