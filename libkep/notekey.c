@@ -9,10 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libkep/key.h"
 #include "libkep/mem.h"
+#include "libkep/pkcs11.h"
 
 struct notekey {
-	EVP_PKEY     *key;
+	EVP_PKEY     *key;              /* or */
+	struct key   *remote;
 	unsigned char public[ED25519_KEY];
 };
 
@@ -21,6 +24,7 @@ void notekey_free(struct notekey *k)
 	if (!k)
 		return;
 	EVP_PKEY_free(k->key);
+	key_free(k->remote);
 	free(k);
 }
 
@@ -50,13 +54,41 @@ static int no_passphrase(char *text, int size, int writing, void *arg)
 	return -1;
 }
 
+static struct notekey *open_remote(const char *uri, struct buf *error)
+{
+	struct notekey *k = mem_new(sizeof *k);
+
+	if ((k->remote = key_open(uri, error)))
+		return k;
+	notekey_free(k);
+	return NULL;
+}
+
+bool notekey_is_remote(const struct notekey *k)
+{
+	return k->remote != NULL;
+}
+
+bool notekey_ready(struct notekey *k, struct buf *error)
+{
+	buf_clear(error);
+	if (!k->remote || (key_ready(k->remote, error) && key_ed25519(k->remote, k->public)))
+		return true;
+	if (error->n == 0)
+		complain(error, "checkpoint_key", "is no Ed25519 key of the token, or its public key is not there as well");
+	return false;
+}
+
 struct notekey *notekey_load(const char *file, struct buf *error)
 {
-	FILE *f = fopen(file, "re");
+	FILE *f;
 	struct notekey *k = NULL;
 	struct stat st;
 	bool shut;
 
+	if (pkcs11_is_uri(file))
+		return open_remote(file, error);
+	f = fopen(file, "re");
 	if (!f) {
 		complain(error, file, errno == ENOENT ? "there is no such file; make the ledger's key with 'kepctl ledger keygen FILE'" : strerror(errno));
 		return NULL;
@@ -114,11 +146,27 @@ void notekey_public(const struct notekey *k, unsigned char out[ED25519_KEY])
 	memcpy(out, k->public, ED25519_KEY);
 }
 
+static bool sign_remote(const struct notekey *k, struct span content, unsigned char out[ED25519_SIGNATURE])
+{
+	struct buf signature = BUF_INIT;
+	bool good = key_sign(k->remote, content, &signature) && signature.n == ED25519_SIGNATURE;
+
+	if (good)
+		memcpy(out, signature.p, ED25519_SIGNATURE);
+	buf_release(&signature);
+	return good;
+}
+
 bool notekey_sign(const struct notekey *k, struct span content, unsigned char out[ED25519_SIGNATURE])
 {
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	EVP_MD_CTX *c;
 	size_t n = ED25519_SIGNATURE;
-	bool good = c && EVP_DigestSignInit(c, NULL, NULL, NULL, k->key) == 1 &&
+	bool good;
+
+	if (k->remote)
+		return sign_remote(k, content, out);
+	c = EVP_MD_CTX_new();
+	good = c && EVP_DigestSignInit(c, NULL, NULL, NULL, k->key) == 1 &&
 	    EVP_DigestSign(c, out, &n, (const unsigned char *)(content.n ? content.p : ""), content.n) == 1 && n == ED25519_SIGNATURE;
 
 	EVP_MD_CTX_free(c);

@@ -98,15 +98,19 @@ static void close_the_rest(int *fd)
 	close_range(4, ~0u, 0);
 }
 
-/* From here on no file can be opened, written or core-dumped, no process made. */
-static void lock_up(void)
+/* From here on nothing can be core-dumped; and, unless a key is in a module that may
+ * want files, sockets and threads of its own, no file opened or written, no process
+ * made. */
+static void lock_up(bool remote)
 {
 	const struct rlimit none = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &none);
-	setrlimit(RLIMIT_FSIZE, &none);
-	setrlimit(RLIMIT_NOFILE, &none);
-	setrlimit(RLIMIT_NPROC, &none);
+	if (!remote) {
+		setrlimit(RLIMIT_FSIZE, &none);
+		setrlimit(RLIMIT_NOFILE, &none);
+		setrlimit(RLIMIT_NPROC, &none);
+	}
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	/* Last: a change of user clears it. */
@@ -121,6 +125,11 @@ struct keys {
 static bool keys_load(struct keys *k, const struct conf *conf, struct buf *error)
 {
 	return (k->seal = seal_load(conf->seal_certificate, conf->seal_key, error)) && (k->note = notekey_load(conf->checkpoint_key, error));
+}
+
+static bool keys_ready(const struct keys *k, const struct conf *conf, struct buf *error)
+{
+	return seal_ready(k->seal, conf->seal_key, error) && notekey_ready(k->note, error);
 }
 
 static void keys_release(struct keys *k)
@@ -175,8 +184,9 @@ static void child(int fd, const struct conf *conf)
 	prctl(PR_SET_NAME, "kep-signer");
 	ignore_signals();
 	close_the_rest(&fd);
-	if (keys_load(&keys, conf, &error) && privilege_find(&who, conf, &error) && privilege_drop(&who, &error)) {
-		lock_up();
+	if (keys_load(&keys, conf, &error) && privilege_find(&who, conf, &error) && privilege_drop(&who, &error) &&
+	    keys_ready(&keys, conf, &error)) {
+		lock_up(seal_is_remote(keys.seal) || notekey_is_remote(keys.note));
 		if (greet(fd, &keys))
 			sign_for_ever(fd, &keys);
 	} else {

@@ -32,6 +32,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/signer_test \
 	tests/unit/cades_test \
 	tests/unit/stamp_test \
+	tests/unit/key_test \
 	tests/unit/merkle_test \
 	tests/unit/ers_test \
 	tests/unit/tiles_test \
@@ -46,7 +47,7 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/attack/catalogue tests/attack/run
-EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/pki_tsp.py tests/layers tests/layers_test tests/documented
+EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/pki_tsp.py tests/pki_token.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
 TESTS += tests/layers tests/layers_test tests/documented tests/attack/run
 endif
@@ -181,6 +182,10 @@ tests_unit_oracle_test_LDADD = $(TEST_LIBS)
 tests_unit_cades_test_SOURCES = tests/unit/cades_test.c tests/unit/pki.h
 tests_unit_cades_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_cades_test_LDADD = $(TEST_LIBS)
+
+tests_unit_key_test_SOURCES = tests/unit/key_test.c tests/unit/pki.h
+tests_unit_key_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_key_test_LDADD = $(TEST_LIBS)
 
 tests_unit_stamp_test_SOURCES = tests/unit/stamp_test.c tests/unit/pki.h
 tests_unit_stamp_test_CFLAGS = $(TEST_CFLAGS)
