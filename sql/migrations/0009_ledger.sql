@@ -488,46 +488,127 @@ BEGIN
 	END IF;
 	NOTIFY kep_ledger;
 	IF evidence_add.receipt_to <> '' THEN
-		INSERT INTO kep.outbox (evidence_id, recipient) VALUES (evidence_add.id, evidence_add.receipt_to) ON CONFLICT DO NOTHING;
+		INSERT INTO kep.outbox (evidence_id, recipient, due_at) VALUES (evidence_add.id, evidence_add.receipt_to, 'infinity') ON CONFLICT DO NOTHING;
 	END IF;
 END $$;
 
--- What a receipt is made of comes with it.  Only rows whose evidence the last
--- checkpoint covers are given out, and those that are composed already.  While no
--- checkpoint is made, thousands may wait: so only the oldest ones are looked at.
+-- A receipt waits with a due_at of infinity, out of the index of due ones, until a
+-- checkpoint covers its evidence; the ledger then leads to it.  kep.outbox_gate says
+-- up to which leaf none waits any more.
+ALTER TABLE kep.outbox ADD COLUMN index bigint;
+COMMENT ON COLUMN kep.outbox.index IS 'leaf of its evidence; empty: no checkpoint covered it yet when it was last looked at';
+COMMENT ON COLUMN kep.outbox.due_at IS 'not to be tried before; infinity: a checkpoint must cover its evidence first';
+UPDATE kep.outbox SET due_at = 'infinity' WHERE sent_at IS NULL AND stored_at IS NULL;
+
+CREATE TABLE kep.outbox_gate (
+	one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+	opened bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 20);
+COMMENT ON TABLE kep.outbox_gate IS 'how far the receipts were let out; one row, nothing of proof';
+COMMENT ON COLUMN kep.outbox_gate.one IS 'always true: there is one row';
+COMMENT ON COLUMN kep.outbox_gate.opened IS 'no receipt waits for a checkpoint whose evidence is a leaf below this index';
+INSERT INTO kep.outbox_gate DEFAULT VALUES;
+
+CREATE FUNCTION kep.outbox_due(owner text, n int, lease interval) RETURNS SETOF kep.outbox
+LANGUAGE sql SET search_path = pg_catalog, kep, pg_temp
+AS $$
+	WITH due AS MATERIALIZED (
+		SELECT o.evidence_id, o.recipient FROM kep.outbox AS o
+		 WHERE o.sent_at IS NULL AND o.due_at <= clock_timestamp()
+		 ORDER BY o.due_at LIMIT outbox_due.n FOR UPDATE SKIP LOCKED
+	)
+	UPDATE kep.outbox AS o
+	   SET due_at = clock_timestamp() + outbox_due.lease, owner = outbox_due.owner, attempts = o.attempts + 1
+	  FROM due WHERE o.evidence_id = due.evidence_id AND o.recipient = due.recipient
+	RETURNING o.*
+$$;
+COMMENT ON FUNCTION kep.outbox_due(text, int, interval) IS 'take up to n receipts that were let out before and are due';
+
+-- Leaf by leaf, with an index scan for each: the planner, who knows nothing of the
+-- numbers, must not get the idea to read the whole outbox.
+CREATE FUNCTION kep.outbox_fresh(owner text, n int, lease interval) RETURNS SETOF kep.outbox
+LANGUAGE plpgsql SET search_path = pg_catalog, kep, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	covered   bigint := coalesce((SELECT c.size FROM kep.checkpoint AS c ORDER BY c.size DESC LIMIT 1), 0);
+	opened_to bigint := (SELECT g.opened FROM kep.outbox_gate AS g);
+	low       bigint := opened_to;
+	high      bigint;
+	got       int := 0;
+	now_taken int;
+BEGIN
+	WHILE got < outbox_fresh.n AND low < covered LOOP
+		high := least(low + 256, covered);
+		RETURN QUERY
+		WITH covers AS MATERIALIZED (
+			SELECT l.index, l.evidence_id FROM kep.leaf AS l WHERE l.index >= low AND l.index < high ORDER BY l.index
+		), fresh AS MATERIALIZED (
+			SELECT l.index, w.evidence_id, w.recipient FROM covers AS l CROSS JOIN LATERAL
+			       (SELECT o.evidence_id, o.recipient FROM kep.outbox AS o
+			         WHERE o.evidence_id = l.evidence_id AND o.due_at = 'infinity' AND o.sent_at IS NULL FOR UPDATE SKIP LOCKED) AS w
+			 LIMIT outbox_fresh.n - got
+		)
+		UPDATE kep.outbox AS o
+		   SET due_at = clock_timestamp() + outbox_fresh.lease, owner = outbox_fresh.owner, attempts = o.attempts + 1, index = fresh.index
+		  FROM fresh WHERE o.evidence_id = fresh.evidence_id AND o.recipient = fresh.recipient
+		RETURNING o.*;
+		GET DIAGNOSTICS now_taken = ROW_COUNT;
+		got := got + now_taken;
+		-- What another host is about to take may come back to us: the gate waits for it.
+		IF opened_to = low AND NOT EXISTS (SELECT FROM kep.leaf AS l CROSS JOIN LATERAL
+		    (SELECT o.due_at FROM kep.outbox AS o WHERE o.evidence_id = l.evidence_id OFFSET 0) AS w
+		     WHERE l.index >= low AND l.index < high AND w.due_at = 'infinity') THEN
+			opened_to := high;
+		END IF;
+		low := high;
+	END LOOP;
+	PERFORM FROM kep.outbox_gate AS g WHERE g.opened < opened_to FOR UPDATE SKIP LOCKED;
+	IF FOUND THEN
+		UPDATE kep.outbox_gate AS g SET opened = opened_to;
+	END IF;
+END $$;
+COMMENT ON FUNCTION kep.outbox_fresh(text, int, interval) IS 'take up to n receipts whose evidence came under a checkpoint';
+
+-- What a receipt is made of comes with it, but for those that are composed already.
+-- A checkpoint with a time-stamp is preferred to a newer one without.
 DROP FUNCTION kep.outbox_take(text, int, interval);
 CREATE FUNCTION kep.outbox_take(owner text, n int, lease interval)
 RETURNS TABLE (evidence_id uuid, recipient text, body bytea, mail bytea, attempts int, index bigint, checkpoint_size bigint, note bytea, cms bytea, token bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	taken   kep.outbox[];
+	newest  bigint := (SELECT c.size FROM kep.checkpoint AS c ORDER BY c.size DESC LIMIT 1);
+	stamped bigint := (SELECT s.size FROM kep.stamp AS s ORDER BY s.size DESC LIMIT 1);
 BEGIN
+	taken := ARRAY(SELECT o FROM kep.outbox_due(outbox_take.owner, outbox_take.n, outbox_take.lease) AS o);
+	taken := taken || ARRAY(SELECT o FROM kep.outbox_fresh(outbox_take.owner, outbox_take.n - cardinality(taken), outbox_take.lease) AS o);
 	RETURN QUERY
-	WITH old AS MATERIALIZED (
-		SELECT o.evidence_id, o.recipient, o.stored_at FROM kep.outbox AS o
-		 WHERE o.sent_at IS NULL AND o.due_at <= clock_timestamp()
-		 ORDER BY o.due_at LIMIT 4 * outbox_take.n
-	), ready AS MATERIALIZED (
-		SELECT w.evidence_id, w.recipient FROM old AS w
-		 WHERE w.stored_at IS NOT NULL OR EXISTS (SELECT FROM kep.leaf AS l WHERE l.evidence_id = w.evidence_id
-		                                             AND l.index < (SELECT max(c.size) FROM kep.checkpoint AS c))
-	), due AS MATERIALIZED (
-		SELECT o.evidence_id, o.recipient FROM ready AS r JOIN kep.outbox AS o USING (evidence_id, recipient)
-		 WHERE o.sent_at IS NULL AND o.due_at <= clock_timestamp()
-		 ORDER BY o.due_at LIMIT outbox_take.n FOR UPDATE OF o SKIP LOCKED
-	), taken AS (
-		UPDATE kep.outbox AS o
-		   SET due_at = clock_timestamp() + outbox_take.lease, owner = outbox_take.owner, attempts = o.attempts + 1
-		  FROM due WHERE o.evidence_id = due.evidence_id AND o.recipient = due.recipient
-		RETURNING o.evidence_id, o.recipient, o.mail, o.attempts
-	)
-	SELECT t.evidence_id, t.recipient, e.body, t.mail, t.attempts, l.index, c.size, c.note, c.cms, p.token
-	  FROM taken AS t JOIN kep.evidence AS e ON e.id = t.evidence_id
-	  LEFT JOIN (kep.leaf AS l CROSS JOIN (SELECT * FROM kep.checkpoint ORDER BY size DESC LIMIT 1) AS c)
-	    ON l.evidence_id = t.evidence_id AND l.index < c.size
-	  LEFT JOIN LATERAL (SELECT s.token FROM kep.stamp AS s WHERE s.size = c.size ORDER BY s.gen_time LIMIT 1) AS p ON true;
+	SELECT t.evidence_id, t.recipient, e.body, t.mail, t.attempts, t.index, c.size, c.note, c.cms,
+	       (SELECT s.token FROM kep.stamp AS s WHERE s.size = c.size ORDER BY s.gen_time LIMIT 1)
+	  FROM unnest(taken) AS t JOIN kep.evidence AS e ON e.id = t.evidence_id
+	  LEFT JOIN kep.checkpoint AS c ON t.mail IS NULL AND c.size = CASE WHEN t.index < stamped THEN stamped WHEN t.index < newest THEN newest END;
 END $$;
 COMMENT ON FUNCTION kep.outbox_take(text, int, interval) IS 'take up to n due receipts whose evidence a checkpoint covers, for a time; nobody else gets them until then';
+
+-- As in 0005; a receipt that waits for a checkpoint was not tried and cannot fail.
+CREATE OR REPLACE FUNCTION kep.outbox_failed(evidence_id uuid, recipient text, error text, retry interval) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	UPDATE kep.outbox AS o SET due_at = clock_timestamp() + outbox_failed.retry, error = outbox_failed.error
+	 WHERE o.evidence_id = outbox_failed.evidence_id AND o.recipient = outbox_failed.recipient AND o.sent_at IS NULL AND o.due_at <> 'infinity';
+END $$;
+
+CREATE OR REPLACE VIEW kep.receipts AS
+SELECT o.evidence_id, e.kep_id, e.outcome, o.recipient, o.created_at, o.stored_at, o.sent_at, o.queue_id, o.attempts,
+       CASE WHEN o.sent_at IS NULL THEN nullif(o.due_at, 'infinity') END AS due_at, o.error, octet_length(o.mail) AS size, sha256(o.mail) AS sha256, o.index
+  FROM kep.outbox AS o LEFT JOIN kep.evidence AS e ON e.id = o.evidence_id;
+COMMENT ON COLUMN kep.receipts.due_at IS 'when it will be tried next; empty: it was sent, or waits for a checkpoint';
+COMMENT ON COLUMN kep.receipts.index IS 'leaf of its evidence; empty: no checkpoint covers it yet';
 
 GRANT EXECUTE ON FUNCTION kep.ledger_extend(text, interval, int), kep.ledger_tiles(bigint, int[], bigint[]), kep.ledger_partitions(int),
 	kep.checkpoint_last(), kep.checkpoint_add(text, bigint, bytea, bytea, bytea), kep.stamp_wanted(text, int, interval),
