@@ -1,5 +1,5 @@
 # make bench: ratios measured in one run; built only then.
-EXTRA_PROGRAMS += tests/bench/hashmilter tests/bench/smtpload tests/bench/verify
+EXTRA_PROGRAMS += tests/bench/hashmilter tests/bench/smtpload tests/bench/verify tests/bench/tree
 tests_bench_hashmilter_SOURCES = tests/bench/hashmilter.c
 tests_bench_hashmilter_CFLAGS = $(AM_CFLAGS) $(MILTER_CFLAGS)
 tests_bench_hashmilter_LDADD = $(MILTER_LIBS) $(CRYPTO_LIBS)
@@ -8,10 +8,13 @@ tests_bench_smtpload_LDADD = $(KEP_LIBS)
 tests_bench_verify_SOURCES = tests/bench/verify.c tests/unit/oracle.h tests/unit/pki.h
 tests_bench_verify_CFLAGS = $(AM_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests"'
 tests_bench_verify_LDADD = $(KEP_LIBS)
+tests_bench_tree_SOURCES = tests/bench/tree.c
+tests_bench_tree_LDADD = $(KEP_LIBS)
 CLEANFILES += $(EXTRA_PROGRAMS)
 
-bench: all tests/bench/hashmilter tests/bench/smtpload tests/bench/verify
+bench: all tests/bench/hashmilter tests/bench/smtpload tests/bench/verify tests/bench/tree
 	tests/bench/verify
+	tests/bench/tree
 	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/bench
 .PHONY: bench
 EXTRA_DIST += tests/bench/bench tests/bench/policy
