@@ -451,6 +451,25 @@ static void test_huge(void **state)
 	read_alike_once(NULL, 0, 0, 0);
 }
 
+/* True hashes and paths under false numbers. */
+static void test_false_numbers(void **state)
+{
+	struct merkle_hash root;
+	struct merkle_proof proof = { .n = 1, .path = { leaves[1] } };
+
+	merkle_node(&root, &leaves[0], &leaves[1]);
+	assert_true(merkle_included(0, 2, &leaves[0], &proof, &root));
+	assert_true(merkle_subtree_consistent(0, 1, &leaves[0], 2, &root, &proof));
+	assert_true(merkle_subtree_included(4, 4, 6, &leaves[0], &proof, &root));
+	/* A leaf behind the end, a part that sticks out, and parts that begin where none does. */
+	assert_false(merkle_included(2, 2, &leaves[0], &proof, &root));
+	assert_false(merkle_subtree_consistent(2, 3, &leaves[0], 2, &root, &proof));
+	assert_false(merkle_subtree_consistent(2, 4, &leaves[0], 2, &root, &proof));
+	assert_false(merkle_subtree_included(3, 3, 5, &leaves[0], &proof, &root));
+	assert_false(merkle_subtree_included(UINT64_MAX, UINT64_MAX, 1, &leaves[0], &proof, &root));
+	assert_false(merkle_subtree_included(2, 4, 6, &leaves[0], &proof, &root));
+}
+
 /* Any numbers and hashes at all: nothing is accepted, nothing breaks. */
 static void test_hostile(void **state)
 {
@@ -510,7 +529,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hashes), cmocka_unit_test(test_numbers), cmocka_unit_test(test_hash_text),
 		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_definitions), cmocka_unit_test(test_smaller),
-		cmocka_unit_test(test_huge), cmocka_unit_test(test_hostile), cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_huge), cmocka_unit_test(test_false_numbers), cmocka_unit_test(test_hostile), cmocka_unit_test(test_ranges),
 	};
 
 	return cmocka_run_group_tests_name("merkle", tests, make_leaves, NULL);

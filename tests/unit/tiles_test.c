@@ -121,8 +121,10 @@ static void test_growing(void **state)
 	assert_null(ours.read(ours.arg, 0, 5, 9).p);
 	assert_int_equal(tiles_lacking(t), 1);
 	assert_int_equal(tiles_lack(t, 0).width, 9);
+	assert_true(tiles_add(t, 0, 5, span_of(full.p, 5 * MERKLE_SIZE)));
+	assert_int_equal(tiles_lacking(t), 1);
 	assert_true(tiles_add(t, 0, 5, span_of(full.p, 2 * MERKLE_SIZE)));
-	assert_int_equal(ours.read(ours.arg, 0, 5, 3).n, 3 * MERKLE_SIZE);
+	assert_int_equal(ours.read(ours.arg, 0, 5, 3).n, 5 * MERKLE_SIZE);
 	memcpy(other, full.p, sizeof other);
 	other[2 * MERKLE_SIZE] ^= 1;
 	assert_false(tiles_add(t, 0, 5, span_of(other, sizeof other)));
