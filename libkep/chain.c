@@ -61,13 +61,24 @@ static enum reason reason_of(int error)
 	}
 }
 
-/* Did the certificate at hand become revoked only after that time? */
-static bool revoked_later(X509_STORE_CTX *ctx, X509_CRL *crl, time_t at)
+/* Did the certificate at hand become revoked only after that time?  OpenSSL does
+ * not say by which list it knows: all of the issuer's are asked. */
+static bool revoked_later(X509_STORE_CTX *ctx, time_t at)
 {
-	X509_REVOKED *entry = NULL;
+	X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+	STACK_OF(X509_CRL) *lists = X509_STORE_CTX_get1_crls(ctx, X509_get_issuer_name(x));
+	bool any = false, later = true;
 
-	return crl && X509_CRL_get0_by_cert(crl, &entry, X509_STORE_CTX_get_current_cert(ctx)) == 1 && entry &&
-	    X509_cmp_time(X509_REVOKED_get0_revocationDate(entry), &at) == 1;
+	for (int i = 0; i < sk_X509_CRL_num(lists); i++) {
+		X509_REVOKED *entry = NULL;
+
+		if (X509_CRL_get0_by_cert(sk_X509_CRL_value(lists, i), &entry, x) != 1 || !entry)
+			continue;
+		any = true;
+		later = later && X509_cmp_time(X509_REVOKED_get0_revocationDate(entry), &at) == 1;
+	}
+	sk_X509_CRL_pop_free(lists, X509_CRL_free);
+	return any && later;
 }
 
 static bool is_forgiven(X509_STORE_CTX *ctx, const struct trust_rules *rules, time_t at)
@@ -82,7 +93,7 @@ static bool is_forgiven(X509_STORE_CTX *ctx, const struct trust_rules *rules, ti
 	case X509_V_ERR_UNABLE_TO_GET_CRL:
 		return rules->past;
 	case X509_V_ERR_CERT_REVOKED:
-		return rules->past && revoked_later(ctx, crl, at);
+		return rules->past && revoked_later(ctx, at);
 	default:
 		return false;
 	}
