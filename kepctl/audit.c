@@ -14,20 +14,44 @@ static const struct { const char *wire, *well; } names[] = {
 #undef AUDIT
 };
 
-void audit_fault(struct audit *a, enum audit_check c, uint64_t index, const char *fmt, ...)
+static void fault(struct audit_row *r, uint64_t index, const char *fmt, va_list ap)
 {
-	struct audit_row *r = &a->row[c];
 	char words[1024];
-	va_list ap;
 
 	if (r->bad++ > 0 && index >= r->first)
 		return;
-	va_start(ap, fmt);
 	vsnprintf(words, sizeof words, fmt, ap);
-	va_end(ap);
 	r->first = index;
 	buf_clear(&r->words);
 	buf_adds(&r->words, words);
+}
+
+void audit_fault(struct audit *a, enum audit_check c, uint64_t index, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault(&a->row[c], index, fmt, ap);
+	va_end(ap);
+}
+
+void audit_leaf(struct audit *a, enum audit_check c, uint64_t index, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fault(&a->row[c], index, fmt, ap);
+	va_end(ap);
+	if (a->n_leaves < AUDIT_LEAVES && (a->n_leaves == 0 || a->leaves[a->n_leaves - 1] != index))
+		a->leaves[a->n_leaves++] = index;
+}
+
+uint64_t audit_near(const struct audit *a, uint64_t from, uint64_t end)
+{
+	for (size_t i = 0; i < a->n_leaves; i++)
+		if (a->leaves[i] >= from && a->leaves[i] < end)
+			return a->leaves[i];
+	return from;
 }
 
 void audit_skip(struct audit *a, enum audit_check c, const char *why)

@@ -20,12 +20,21 @@ struct audit_row {
 	struct buf skipped;     /* why it was not looked at; empty: it was */
 	struct buf note;        /* what else is to be said of it */
 };
+#define AUDIT_LEAVES 1024
+
 struct audit {
 	struct audit_row row[AUDIT_CHECKS];
+	uint64_t         leaves[AUDIT_LEAVES];  /* the first ones that are wrong themselves, in order */
+	size_t           n_leaves;
 };
 
 /* It is wrong, from the leaf of that index on.  The words are printf's. */
 void audit_fault(struct audit *a, enum audit_check c, uint64_t index, const char *fmt, ...) PRINTF(4, 5);
+/* The same of one leaf, which is exactly the one; leaves come in order. */
+void audit_leaf(struct audit *a, enum audit_check c, uint64_t index, const char *fmt, ...) PRINTF(4, 5);
+/* Something that many leaves add up to is wrong: the first leaf from that one on
+ * that is known to be, below the end; or from itself. */
+uint64_t audit_near(const struct audit *a, uint64_t from, uint64_t end);
 /* It was not looked at. */
 void audit_skip(struct audit *a, enum audit_check c, const char *why);
 bool audit_well(const struct audit *a);

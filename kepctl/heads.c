@@ -137,10 +137,12 @@ bool heads_publish(struct heads *h, const char *file, struct buf *error)
 
 static void judge_published(struct heads *h, const struct published *p, const struct merkle_hash *root)
 {
+	uint64_t near = audit_near(h->audit, h->before, p->size);
+
 	h->audit->row[AUDIT_PUBLISHED].seen++;
 	if (!merkle_eq(root, &p->root))
-		audit_fault(h->audit, AUDIT_PUBLISHED, h->before, "%s: the first %" PRIu64 " leaves are not those that were published; "
-		            "one at or behind index %" PRIu64 " is another", p->file, p->size, h->before);
+		audit_fault(h->audit, AUDIT_PUBLISHED, near, "%s: the first %" PRIu64 " leaves are not those that were published; "
+		            "one at or behind index %" PRIu64 " is another", p->file, p->size, near);
 }
 
 /* -- from the database --------------------------------------------------------- */
@@ -221,10 +223,11 @@ static const char *row_differs(struct heads *h, const struct head *d, const stru
 static void judge_root(struct heads *h, const struct head *d, const struct checkpoint *said, const struct merkle_hash *root)
 {
 	const char *column = row_differs(h, d, said);
+	uint64_t near = audit_near(h->audit, h->before, d->size);
 
 	if (!merkle_eq(root, &said->root))
-		audit_fault(h->audit, AUDIT_ROOTS, h->before, "the checkpoint of size %" PRIu64 " has another root than these leaves; where nothing else is "
-		            "wrong, evidence at or behind index %" PRIu64 " was replaced together with its hashes", d->size, h->before);
+		audit_fault(h->audit, AUDIT_ROOTS, near, "the checkpoint of size %" PRIu64 " has another root than these leaves; where nothing else is "
+		            "wrong, evidence at or behind index %" PRIu64 " was replaced together with its hashes", d->size, near);
 	else if (column)
 		audit_fault(h->audit, AUDIT_ROOTS, h->before, "checkpoint of size %" PRIu64 ": its column %s is not what its note says", d->size, column);
 }

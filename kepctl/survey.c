@@ -11,9 +11,16 @@
 #include "libkep/mem.h"
 
 #define STRIDE  65536           /* leaves of one query */
+#define RETENTION ((usec)20 * 365 * 86400 * 1000000)    /* leap days are given away */
 #define EPOCH   ((usec)946684800 * 1000000)     /* PostgreSQL counts from 2000-01-01 */
 
 enum { INDEX, HASH, ID, BODY, RECORDED, KEP_ID, RECIPIENT, OUTCOME, EVENT_TEXT, EVENT, PREVIOUS, SOUND, COLUMNS };
+
+/* Leaves whose bodies were removed after their retention, as evidence says. */
+struct pruning {
+	uint64_t first, last;
+	usec     at;
+};
 
 /* One pass; what a row needs beside the survey. */
 struct passing {
@@ -21,6 +28,8 @@ struct passing {
 	struct progress progress;
 	uint64_t        due;            /* size at which the heads want the root */
 	usec            before;         /* evidence was recorded by then */
+	struct pruning *prunings;       /* by first leaf */
+	size_t          n_prunings, pruning;
 };
 
 /* -- binary values ------------------------------------------------------------- */
@@ -41,17 +50,22 @@ static bool is_true(struct span s)
 
 /* -- the tree ------------------------------------------------------------------ */
 
+/* hash: what the leaves give. */
 static void check_tile(struct survey *s, unsigned level, uint64_t index, const struct merkle_hash *hash)
 {
 	const struct merkle_hash *tile = shelf_hash(s->shelf, level, index);
-	uint64_t leaf = index << (MERKLE_HEIGHT * level);
+	uint64_t leaf = index << (MERKLE_HEIGHT * level), end = (index + 1) << (MERKLE_HEIGHT * level);
+	const char *why = !tile ? "is missing" : "is not that of the leaves below it";
 
 	s->audit->row[AUDIT_TILES].seen++;
-	if (!tile)
-		audit_fault(s->audit, AUDIT_TILES, leaf, "tile %" PRIu64 " of level %u has no hash %" PRIu64, index / MERKLE_TILE, level, index % MERKLE_TILE);
-	else if (!merkle_eq(tile, hash))
-		audit_fault(s->audit, AUDIT_TILES, leaf, "tile %" PRIu64 " of level %u: its hash %" PRIu64 " is not that of the leaves below it",
-		            index / MERKLE_TILE, level, index % MERKLE_TILE);
+	if (tile && merkle_eq(tile, hash))
+		return;
+	if (level == 0)
+		audit_leaf(s->audit, AUDIT_TILES, leaf, "tile %" PRIu64 " of level 0: its hash %" PRIu64 " %s", index / MERKLE_TILE, index % MERKLE_TILE,
+		           tile ? "is not that of the leaf" : why);
+	else
+		audit_fault(s->audit, AUDIT_TILES, audit_near(s->audit, leaf, end), "tile %" PRIu64 " of level %u: its hash %" PRIu64 " %s",
+		            index / MERKLE_TILE, level, index % MERKLE_TILE, why);
 }
 
 /* Level 0 was seen with the leaf. */
@@ -111,25 +125,43 @@ static void check_columns(struct passing *p, uint64_t index, const struct span *
 		audit_fault(a, AUDIT_TIMES, index, "evidence %.*s: recorded_at is before its event", (int)v[ID].n, v[ID].p);
 }
 
+/* A body that is not there: evidence must say that it was removed, and after 20 years. */
+static void check_pruned(struct passing *p, uint64_t index, const struct span *v)
+{
+	struct audit *a = p->survey->audit;
+	const struct pruning *one;
+
+	while (p->pruning < p->n_prunings && p->prunings[p->pruning].last < index)
+		p->pruning++;
+	one = p->pruning < p->n_prunings && p->prunings[p->pruning].first <= index ? &p->prunings[p->pruning] : NULL;
+	if (!v[RECORDED].p)
+		audit_leaf(a, AUDIT_BODIES, index, "evidence %.*s is gone", (int)v[ID].n, v[ID].p);
+	else if (!one)
+		audit_leaf(a, AUDIT_BODIES, index, "the octets of evidence %.*s are gone, and no evidence says that they were removed", (int)v[ID].n, v[ID].p);
+	else if (one->at < (usec)big_endian(v[EVENT]) + EPOCH + RETENTION)
+		audit_leaf(a, AUDIT_BODIES, index, "the octets of evidence %.*s were removed before their 20 years were over", (int)v[ID].n, v[ID].p);
+	else
+		p->survey->pruned++;
+}
+
 static void check_leaf(struct passing *p, uint64_t index, const struct span *v)
 {
 	struct survey *s = p->survey;
 	const struct merkle_hash *tile = shelf_hash(s->shelf, 0, index);
 	struct merkle_hash made, row;
-	bool has_body = v[BODY].p, pruned = !has_body && v[RECORDED].p;
+	bool has_body = v[BODY].p;
 
 	memset(&row, 0, sizeof row);
 	if (v[HASH].n == MERKLE_SIZE)
 		memcpy(row.o, v[HASH].p, MERKLE_SIZE);
 	s->audit->row[AUDIT_BODIES].seen++;
-	s->pruned += pruned;
 	if (has_body) {
 		merkle_leaf(&made, v[BODY]);
 		if (!merkle_eq(&made, &row))
-			audit_fault(s->audit, AUDIT_BODIES, index, "evidence %.*s: its octets are not those whose hash stands in the ledger", (int)v[ID].n, v[ID].p);
+			audit_leaf(s->audit, AUDIT_BODIES, index, "evidence %.*s: its octets are not those whose hash stands in the ledger", (int)v[ID].n, v[ID].p);
 		check_columns(p, index, v);
-	} else if (!pruned) {
-		audit_fault(s->audit, AUDIT_BODIES, index, "evidence %.*s is gone", (int)v[ID].n, v[ID].p);
+	} else {
+		check_pruned(p, index, v);
 	}
 	check_tile(s, 0, index, has_body ? &made : &row);
 	add(p, choose(has_body ? &made : NULL, &row, tile));
@@ -141,7 +173,7 @@ static void fill_gap(struct passing *p, uint64_t until)
 	static const struct merkle_hash nothing;
 	struct survey *s = p->survey;
 
-	audit_fault(s->audit, AUDIT_PLACES, s->range.size, "%" PRIu64 " leaves are gone", until - s->range.size);
+	audit_leaf(s->audit, AUDIT_PLACES, s->range.size, "%" PRIu64 " leaves are gone", until - s->range.size);
 	while (s->range.size < until) {
 		const struct merkle_hash *tile = shelf_hash(s->shelf, 0, s->range.size);
 		struct merkle_hash hash = tile ? *tile : nothing;
@@ -184,6 +216,31 @@ static bool stream(struct passing *p, uint64_t from, uint64_t to)
 	return p->survey->status == EX_OK;
 }
 
+static uint64_t number(const struct pg_rows *rows, size_t row, size_t column)
+{
+	struct span v = pg_value(rows, row, column);
+
+	return v.n ? strtoull(v.p, NULL, 10) : 0;
+}
+
+static const struct pg_rows *ask(struct survey *s, const char *sql)
+{
+	return s->status == EX_OK ? ctl_ask(s->ctl, s->db, sql, NULL, &s->status) : NULL;
+}
+
+static void read_prunings(struct passing *p)
+{
+	const struct pg_rows *rows = ask(p->survey, "SELECT first, last, at FROM kep.prunings ORDER BY first, last");
+
+	p->n_prunings = rows ? pg_rows_count(rows) : 0;
+	p->prunings = mem_array(p->n_prunings ? p->n_prunings : 1, sizeof *p->prunings);
+	for (size_t i = 0; i < p->n_prunings; i++) {
+		p->prunings[i].first = number(rows, i, 0);
+		p->prunings[i].last = number(rows, i, 1);
+		clock_parse(pg_value(rows, i, 2), &p->prunings[i].at);
+	}
+}
+
 static usec cpu_now(void)
 {
 	struct rusage u;
@@ -197,6 +254,7 @@ static void stream_all(struct survey *s)
 	struct passing p = { .survey = s };
 	usec cpu = cpu_now(), wall = clock_now();
 
+	read_prunings(&p);
 	merkle_range_init(&s->range);
 	progress_begin(&p.progress, "leaves", s->size);
 	if (heads_due(s->heads) == 0)
@@ -208,23 +266,12 @@ static void stream_all(struct survey *s)
 	if (s->status == EX_OK && s->range.size < s->size)
 		fill_gap(&p, s->size);
 	progress_end(&p.progress);
+	free(p.prunings);
 	s->cpu = cpu_now() - cpu;
 	s->wall = clock_now() - wall;
 }
 
 /* -- before and after ---------------------------------------------------------- */
-
-static uint64_t number(const struct pg_rows *rows, size_t row, size_t column)
-{
-	struct span v = pg_value(rows, row, column);
-
-	return v.n ? strtoull(v.p, NULL, 10) : 0;
-}
-
-static const struct pg_rows *ask(struct survey *s, const char *sql)
-{
-	return s->status == EX_OK ? ctl_ask(s->ctl, s->db, sql, NULL, &s->status) : NULL;
-}
 
 static void read_head(struct survey *s)
 {
@@ -249,7 +296,7 @@ static void check_head(struct survey *s)
 	merkle_range_root(&s->range, &root);
 	s->audit->row[AUDIT_HEAD].seen++;
 	if (!merkle_eq(&root, &s->root))
-		audit_fault(s->audit, AUDIT_HEAD, s->size ? s->size - 1 : 0, "the head of the ledger, of size %" PRIu64 ", has another root", s->size);
+		audit_fault(s->audit, AUDIT_HEAD, audit_near(s->audit, s->size ? s->size - 1 : 0, s->size), "the head of the ledger, of size %" PRIu64 ", has another root", s->size);
 }
 
 /* Leaves behind the end, or evidence that stands at two places. */

@@ -275,15 +275,17 @@ int command_verify(const struct ctl *c)
 {
 	struct verification v = { .ctl = c, .list = c->json ? jdoc_array() : NULL };
 
+	bool begun;
+
 	v.status = begin(&v);
-	if (v.status == EX_OK)
+	begun = v.status == EX_OK;
+	if (begun)
 		for (char **file = c->words; *file; file++)
 			verify(&v, *file);
-	if (v.list && v.status <= VERIFY_NOT_GENUINE) {
+	if (begun && v.list)
 		ctl_json(v.list, EX_OK);
-		v.list = NULL;
-	}
-	jdoc_free(v.list);
+	else
+		jdoc_free(v.list);
 	keyring_release(&v.keyring);
 	buf_release(&v.message);
 	return v.status;

@@ -42,10 +42,24 @@ static bool recipient_differs(struct span rest, uint64_t recipient)
 	return n != recipient;
 }
 
+/* Evidence of our own that bodies were removed after their retention. */
+static const char *pruning_differs(const struct columns *c, struct span in)
+{
+	if (!seek(&in, SPAN(",\"event\":\"Pruning\",\"event_time\":\"")) || !eat_text(&in, c->event_time))
+		return "event_time";
+	if (!eat(&in, SPAN(",\"form\":\"kep-prune-1\",\"id\":\"")) || !eat_text(&in, c->id))
+		return "evidence_id";
+	if (!span_eq(c->kep_id, c->id))
+		return "kep_id";
+	return c->previous.n ? "previous" : c->recipient ? "recipient_index" : NULL;
+}
+
 const char *columns_differ(const struct columns *c, struct span in)
 {
 	enum outcome outcome = outcome_find(c->outcome);
 
+	if (span_is(c->outcome, "P.1"))
+		return pruning_differs(c, in);
 	if (outcome == OUTCOME_COUNT || !eat(&in, SPAN("{\"event\":\"")) || !eat_text(&in, span_str(outcome_words(outcome)->event)))
 		return "outcome";
 	if (!eat(&in, SPAN(",\"event_time\":\"")) || !eat_text(&in, c->event_time))

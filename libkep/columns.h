@@ -18,7 +18,8 @@ struct columns {
 	uint64_t    recipient;          /* 0: all */
 };
 
-/* NULL: they do; else the name of the first column that does not. */
+/* NULL: they do; else the name of the first column that does not.  Of P.1, the
+ * evidence that bodies were removed (form kep-prune-1), as well. */
 const char *columns_differ(const struct columns *c, struct span evidence);
 
 #endif
