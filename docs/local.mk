@@ -1,7 +1,7 @@
 # docs: manual pages; kep.conf(5) and kep-reasons(7) are made from the tables.
 dist_man_MANS += docs/kepctl.1
 nodist_man_MANS = docs/kep.conf.5 docs/kep-reasons.7
-EXTRA_DIST += docs/conf.awk docs/kep.conf.5.in docs/reason.awk docs/kep-reasons.7.in docs/ask-protocol.md docs/security.md
+EXTRA_DIST += docs/conf.awk docs/kep.conf.5.in docs/reason.awk docs/kep-reasons.7.in docs/ask-protocol.md docs/evidence-format.md docs/security.md
 CLEANFILES += docs/kep.conf.5 docs/kep-reasons.7
 
 docs/kep.conf.5: libkep/conf.def docs/conf.awk docs/kep.conf.5.in Makefile
