@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
@@ -148,9 +149,10 @@ class Keys:
 
     def note(self, text, origin=ORIGIN):
         """The signed note around a checkpoint's text."""
-        with open(self.dir + "/.text", "wb") as f:      # pkeyutl -rawin takes a file only
+        with tempfile.NamedTemporaryFile() as f:        # pkeyutl -rawin takes a file only
             f.write(text)
-        signature = pki.openssl("pkeyutl", "-sign", "-rawin", "-inkey", self.dir + "/checkpoint.key", "-in", self.dir + "/.text")
+            f.flush()
+            signature = pki.openssl("pkeyutl", "-sign", "-rawin", "-inkey", self.dir + "/checkpoint.key", "-in", f.name)
         return text + f"\n\u2014 {origin} {base64.b64encode(self.key_id(origin) + signature).decode()}\n".encode()
 
     def seal(self, octets, who="seal"):
