@@ -38,20 +38,19 @@ static void check_file(struct doctor *d, const char *key, const char *path)
 		findings_add(&d->findings, FINDING_WRONG, key, "put the file there, or set the key in kep.conf to where it is", "%s: %s", path, strerror(errno));
 }
 
-/* The key's mode only; its content is for the signer's eyes. */
-static void check_key(struct doctor *d)
+/* A private key's mode only; its content is for the signer's eyes. */
+static void check_key(struct doctor *d, const char *key, const char *path, const char *absent)
 {
-	const char *path = d->conf->seal_key;
 	char *mend = mem_printf("chmod 0400 %s", path);
 	struct stat st;
 
 	if (stat(path, &st) != 0)
-		findings_add(&d->findings, FINDING_WRONG, "seal_key", "put the file there, or set the key in kep.conf to where it is", "%s: %s", path, strerror(errno));
+		findings_add(&d->findings, FINDING_WRONG, key, absent, "%s: %s", path, strerror(errno));
 	else if (st.st_mode & 077)
-		findings_add(&d->findings, FINDING_WRONG, "seal_key", mend, "%s has mode %04o: others than its owner may read the key of the seal", path,
+		findings_add(&d->findings, FINDING_WRONG, key, mend, "%s has mode %04o: others than its owner may read the private key", path,
 		             (unsigned)st.st_mode & 07777);
 	else
-		findings_add(&d->findings, FINDING_OK, "seal_key", NULL, "%s", path);
+		findings_add(&d->findings, FINDING_OK, key, NULL, "%s", path);
 	free(mend);
 }
 
@@ -302,7 +301,8 @@ int command_check(const struct ctl *c)
 	check_library(&d);
 	check_trust(&d);
 	check_file(&d, "seal_certificate", c->conf->seal_certificate);
-	check_key(&d);
+	check_key(&d, "seal_key", c->conf->seal_key, "put the file there, or set the key in kep.conf to where it is");
+	check_key(&d, "checkpoint_key", c->conf->checkpoint_key, "make it with 'kepctl ledger keygen FILE', or set the key in kep.conf to where it is");
 	check_role(&d, "database_operator", c->conf->database_operator);
 	check_role(&d, "database_auditor", c->conf->database_auditor);
 	check_sockets(&d);

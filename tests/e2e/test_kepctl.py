@@ -223,14 +223,15 @@ def test_configuration_that_cannot_be_read(patient):
     assert status == 78 and not out and "unknown key 'clsed'; kep.conf(5) lists the keys" in err
 
 
-def test_key_of_the_seal(patient, tmp_path):
-    key = tmp_path / "seal.key"
+@pytest.mark.parametrize("name", ["seal_key", "checkpoint_key"])
+def test_private_keys(patient, tmp_path, name):
+    key = tmp_path / "a.key"
     key.write_text("not read at all")
     key.chmod(0o644)
-    found = patient.about("seal_key", "-o", f"seal_key={key}")
+    found = patient.about(name, "-o", f"{name}={key}")
     assert found[0]["level"] == "wrong" and found[0]["mend"] == f"chmod 0400 {key}"
     key.chmod(0o400)
-    assert patient.about("seal_key", "-o", f"seal_key={key}")[0]["level"] == "ok"
+    assert patient.about(name, "-o", f"{name}={key}")[0]["level"] == "ok"
 
 
 @pytest.mark.parametrize("arguments,words", [

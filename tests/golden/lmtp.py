@@ -20,8 +20,8 @@
     told [N]                what both servers were given since the last time (wait for N mails);
                             mails of the outbox come last, in the order of their subjects
     receipt N               deliver the receipt that "told" printed as the Nth last one
-    signer look             the child that holds the seal's key: its descriptors and limits; is
-                            the key in the memory of kep-policyd itself?
+    signer look             the child that holds the private keys: its descriptors and limits; are
+                            the keys in the memory of kep-policyd itself?
     signer kill             end it
 
 The mailbox server gets "unix:DIR/mailbox.sock", the inject service DIR/inject.sock.
@@ -285,9 +285,9 @@ class Lmtp(house.House):
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
             return [int(n) for n in f.read().split()]
 
-    def secret(self):
-        """32 octets of the seal's key: the scalar of its EC key (RFC 5915: OCTET STRING of 32)."""
-        der = subprocess.run(["openssl", "pkey", "-in", f"{os.path.dirname(self.dir)}/pki/seal.key", "-outform", "DER"], capture_output=True, check=True).stdout
+    def secret(self, name):
+        """32 octets of a key: the scalar of an EC key (RFC 5915: OCTET STRING of 32), the seed of an Ed25519 key (RFC 8410: the same)."""
+        der = subprocess.run(["openssl", "pkey", "-in", f"{os.path.dirname(self.dir)}/pki/{name}.key", "-outform", "DER"], capture_output=True, check=True).stdout
         at = der.index(b"\x04\x20") + 2
         return der[at:at + 32]
 
@@ -320,9 +320,10 @@ class Lmtp(house.House):
             for line in f:
                 if line.startswith(("Max open files", "Max processes", "Max file size", "Max core")):
                     self.say("  " + " ".join(line.split()[:5]))
-        secret = self.secret()
-        self.say(f"  key in the signer: {self.in_memory(pid, secret) or self.in_memory(pid, secret[::-1])}, "
-                 f"in kep-policyd: {self.in_memory(self.program.pid, secret) or self.in_memory(self.program.pid, secret[::-1])}")
+        for name in ("seal", "checkpoint"):
+            secret = self.secret(name)
+            self.say(f"  {name}'s key in the signer: {self.in_memory(pid, secret) or self.in_memory(pid, secret[::-1])}, "
+                     f"in kep-policyd: {self.in_memory(self.program.pid, secret) or self.in_memory(self.program.pid, secret[::-1])}")
 
     # $KEPID
 

@@ -113,6 +113,17 @@ class Daemons:
     def kepctl(self, *arguments, check=True):
         return run(program("kepctl", "kepctl", self.tree), "-c", self.conf, *arguments, check=check)
 
+    def give_to_verifiers(self, pki, tsa):
+        """DIR/pki/verify: whom a verifier of receipts trusts."""
+        folder = pki.dir / "verify"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, anchor in (("seal", pki.trust / "ca.pem"), ("tsa", tsa.anchors)):
+            (folder / name).mkdir(parents=True)
+            for file in sorted(Path(anchor).glob("*.pem")) if Path(anchor).is_dir() else [Path(anchor)]:
+                shutil.copy(file, folder / name)
+        (folder / "ledger.vkey").write_text(self.kepctl("ledger", "vkey"))
+        self.place.write_env(VERIFY=folder)
+
     @property
     def policyd(self):
         return self.daemon("policyd")

@@ -86,6 +86,7 @@ class House:
     def schema(self):
         """Schema, our domain, and the other provider, whose mail server shows PKI/client.pem."""
         self.daemons.kepctl("db", "init")
+        self.daemons.give_to_verifiers(self.pki, self.tsa)
         self.postgres.sql(f"SELECT kep.domain_add('{self.domain}')")
         self.provider(self.other, self.place.env["RELAY"], self.pki.fingerprint("client"))
 
