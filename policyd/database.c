@@ -56,6 +56,14 @@ static void watch(void *arg, int fd, bool readable, bool writable)
 		log_fatal("libevent: the database's socket cannot be watched");
 }
 
+/* As if the socket could be written: behind what else is active in this turn. */
+static void turn(void *arg)
+{
+	const struct database *db = arg;
+
+	event_active(db->watch, EV_WRITE, 0);
+}
+
 static void timer(void *arg, unsigned ms)
 {
 	const struct database *db = arg;
@@ -152,7 +160,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 struct database *database_new(struct daemon *d, const struct database_hooks *hooks, void *arg)
 {
-	static const struct pg_hooks pg_hooks = { watch, timer, state, notify };
+	static const struct pg_hooks pg_hooks = { watch, timer, state, notify, turn };
 	static const struct timeval tick = { .tv_sec = TICK_SECONDS };
 	struct database *db = mem_new(sizeof *db);
 

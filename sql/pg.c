@@ -22,6 +22,8 @@ enum {
 	BACKOFF_MIN_MS = 100,
 	BACKOFF_MAX_MS = 5000,
 	PATIENCE_MS    = 10000,         /* above statement_timeout */
+	LATER_MS       = 200,
+	WRITING_MS     = 1000,
 };
 
 /* ---- rows ---- */
@@ -180,12 +182,15 @@ struct pg {
 	unsigned           backoff;
 	int64_t            deadline;    /* monotonic ms; 0: none */
 	int64_t            timer_at;    /* when the hook will call; 0: it will not */
+	int64_t            later_at;    /* monotonic ms when what may wait is sent; 0: nothing waits so */
+	int64_t            written_at;  /* monotonic ms of the last durable commit; 0: none */
 	struct buf         complaint;   /* the last words given to the state hook */
 
 	struct statement  *statements;  /* of this connection; the index is the name */
 	size_t             n_statements;
 
 	struct queue       waiting;
+	size_t             eager;       /* of them, not to be sent later */
 	struct queue       flight;      /* the batch under way */
 	struct step        steps[2 * BATCH_MAX + 1];
 	size_t             n_steps, at;
@@ -204,15 +209,22 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* One timer for back-off and patience.  It is let run when the deadline moves
- * away, so a batch costs no call of the hook. */
+/* One timer for back-off, patience and what may wait.  It is let run when its
+ * time moves away, so a batch costs no call of the hook. */
+static void wake_at(struct pg *pg, int64_t at, int64_t now)
+{
+	if (pg->timer_at == 0 || pg->timer_at > at) {
+		pg->timer_at = at;
+		pg->hooks.timer(pg->arg, at > now ? (unsigned)(at - now) : 0);
+	}
+}
+
 static void due_in(struct pg *pg, unsigned ms)
 {
-	pg->deadline = now_ms() + ms;
-	if (pg->timer_at == 0 || pg->timer_at > pg->deadline) {
-		pg->timer_at = pg->deadline;
-		pg->hooks.timer(pg->arg, ms);
-	}
+	int64_t now = now_ms();
+
+	pg->deadline = now + ms;
+	wake_at(pg, pg->deadline, now);
 }
 
 static void answer(struct question *x, enum pg_answer a, const char *sqlstate, const char *words)
@@ -255,6 +267,8 @@ static void answer_lost(struct pg *pg, const char *words)
 
 	queue_join(&all, &pg->waiting);
 	queue_join(&all, &pg->flight);
+	pg->eager = 0;
+	pg->later_at = 0;
 	while ((x = queue_pop(&all)) != NULL)
 		answer(x, PG_LOST, "08006", words);
 }
@@ -387,9 +401,12 @@ static size_t statement_of(struct pg *pg, const char *sql)
 /* Move questions into the batch.  One that is asked again goes alone. */
 static void batch_take(struct pg *pg)
 {
-	do
+	do {
+		pg->eager -= !pg->waiting.head->later;
 		queue_push(&pg->flight, queue_pop(&pg->waiting));
-	while (pg->waiting.head != NULL && pg->flight.n < BATCH_MAX && !pg->flight.head->alone && !pg->waiting.head->alone);
+	} while (pg->waiting.head != NULL && pg->flight.n < BATCH_MAX && !pg->flight.head->alone && !pg->waiting.head->alone);
+	if (pg->waiting.head == NULL)
+		pg->later_at = 0;
 }
 
 static bool batch_is_durable(const struct pg *pg)
@@ -506,6 +523,8 @@ static void ask_again(struct pg *pg, struct queue *batch)
 		PQclear(x->rows);
 		x->rows = NULL;
 		x->alone = pg->guilty == NULL || pg->guilty == x;
+		pg->eager++;
+		x->later = false;
 		queue_push(pg->guilty == x ? &last : &again, x);
 	}
 	queue_join(&pg->waiting, &last);
@@ -519,6 +538,16 @@ static bool may_try_again(const struct pg *pg, const struct queue *batch)
 	return batch->n > 1 || (!batch->head->alone && (strncmp(pg->sqlstate, "40", 2) == 0 || is_stale(pg->sqlstate)));
 }
 
+/* A durable question that did something: looking for work and finding none does
+ * not try the disk. */
+static bool batch_wrote(const struct queue *batch)
+{
+	for (const struct question *x = batch->head; x != NULL; x = x->next)
+		if (x->durable && x->rows != NULL && PQntuples(x->rows) > 0)
+			return true;
+	return false;
+}
+
 static void batch_end(struct pg *pg)
 {
 	struct queue batch = pg->flight;
@@ -530,6 +559,8 @@ static void batch_end(struct pg *pg)
 		ask_again(pg, &batch);
 		return;
 	}
+	if (!pg->failed && batch_wrote(&batch))
+		pg->written_at = now_ms();
 	pg->answering = true;
 	while ((x = queue_pop(&batch)) != NULL)
 		answer(x, pg->failed ? PG_FAILED : PG_DONE, pg->failed ? pg->sqlstate : "00000", pg->failed ? buf_str(&pg->words) : "");
@@ -580,7 +611,7 @@ static void work(struct pg *pg, bool readable)
 	if (!read_results(pg))
 		return;
 	read_notifications(pg);
-	if (pg->flight.head == NULL && pg->waiting.head != NULL)
+	if (pg->flight.head == NULL && pg->eager > 0)
 		batch_send(pg);
 	else
 		flush(pg);
@@ -623,26 +654,74 @@ void pg_listen(struct pg *pg, const char *channel)
 	pg->channels[pg->n_channels++] = channel;
 }
 
-void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg)
+/* The question, queued; NULL: it was answered at once. */
+static struct question *enqueue(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg)
 {
 	struct question *x;
 
 	if (pg->state != UP || pg_waiting(pg) >= WAITING_MAX) {
 		answered(arg, PG_LOST, NULL, "08003", pg->state == UP ? "too many questions wait for the database" : "the database is not connected");
-		return;
+		return NULL;
 	}
 	x = question_new(sql, params);
 	if (x == NULL) {
 		answered(arg, PG_FAILED, NULL, "22021", "a value holds a NUL octet or is too long for the database");
-		return;
+		return NULL;
 	}
-	x->durable = durable;
 	x->answered = answered;
 	x->arg = arg;
 	queue_push(&pg->waiting, x);
-	/* Not sent from here: what else this turn of the loop asks shall share the transaction. */
-	if (pg->flight.head == NULL && !pg->answering && pg->waiting.n == 1)
-		pg->hooks.watch(pg->arg, PQsocket(pg->conn), true, true);
+	return x;
+}
+
+/* Not sent from here: what else this turn of the loop asks shall share the transaction. */
+static void send_soon(struct pg *pg)
+{
+	if (pg->flight.head == NULL && !pg->answering)
+		pg->hooks.turn(pg->arg);
+}
+
+void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg)
+{
+	struct question *x = enqueue(pg, sql, params, answered, arg);
+
+	if (x == NULL)
+		return;
+	x->durable = durable;
+	if (pg->eager++ == 0)
+		send_soon(pg);
+}
+
+void pg_ask_later(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg)
+{
+	struct question *x = enqueue(pg, sql, params, answered, arg);
+	int64_t now;
+
+	if (x == NULL)
+		return;
+	x->later = true;
+	if (pg->later_at == 0) {
+		now = now_ms();
+		pg->later_at = now + LATER_MS;
+		wake_at(pg, pg->later_at, now);
+	}
+}
+
+/* What could wait has waited long enough. */
+static void send_later(struct pg *pg)
+{
+	pg->later_at = 0;
+	if (pg->state != UP || pg->waiting.head == NULL)
+		return;
+	for (struct question *x = pg->waiting.head; x != NULL; x = x->next)
+		x->later = false;
+	pg->eager = pg->waiting.n;
+	send_soon(pg);
+}
+
+bool pg_is_writing(const struct pg *pg)
+{
+	return pg->state == UP && pg->written_at != 0 && now_ms() - pg->written_at <= WRITING_MS;
 }
 
 void pg_ready(struct pg *pg, bool readable, bool writable)
@@ -668,10 +747,14 @@ void pg_tick(struct pg *pg)
 	int64_t now = now_ms();
 
 	pg->timer_at = 0;
+	if (pg->later_at != 0 && now >= pg->later_at)
+		send_later(pg);
+	if (pg->later_at != 0)
+		wake_at(pg, pg->later_at, now);
 	if (pg->deadline == 0)
 		return;
 	if (now < pg->deadline)
-		due_in(pg, (unsigned)(pg->deadline - now));
+		wake_at(pg, pg->deadline, now);
 	else if (pg->state == DOWN)
 		connect_start(pg);
 	else

@@ -21,7 +21,7 @@ static char *conninfo;
 struct loop {
 	struct pg *pg;
 	int        fd;
-	bool       readable, writable;
+	bool       readable, writable, turned;
 	int64_t    due;         /* 0: no timer */
 	int        ups, downs, notes;
 	char       words[200], channel[64];
@@ -68,7 +68,12 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 	snprintf(l->channel, sizeof(l->channel), "%s", channel);
 }
 
-static const struct pg_hooks hooks = { on_watch, on_timer, on_state, on_notify };
+static void on_turn(void *arg)
+{
+	((struct loop *)arg)->turned = true;
+}
+
+static const struct pg_hooks hooks = { on_watch, on_timer, on_state, on_notify, on_turn };
 
 static void turn(struct loop *l, int ms)
 {
@@ -77,8 +82,12 @@ static void turn(struct loop *l, int ms)
 
 	if (l->due != 0 && l->due - now_ms() < ms)
 		ms = l->due > now_ms() ? (int)(l->due - now_ms()) : 0;
-	if (poll(&p, 1, ms) > 0)
+	if (poll(&p, 1, l->turned ? 0 : ms) > 0)
 		pg_ready(l->pg, p.revents & (POLLIN | POLLHUP | POLLERR), p.revents & POLLOUT);
+	if (l->turned) {
+		l->turned = false;
+		pg_ready(l->pg, false, true);
+	}
 	now = now_ms();
 	if (l->due != 0 && l->due <= now) {
 		l->due = 0;
@@ -263,6 +272,51 @@ static void test_batching(void **state)
 	}
 	assert_int_equal(pg_waiting(l.pg), 0);
 	pg_free(l.pg);
+}
+
+/* What may wait goes before what is asked behind it, in the same transaction; or
+ * alone after a while. */
+static void test_later(void **state)
+{
+	static const char ask[] = "SELECT pg_current_xact_id()::text";
+	struct reply r[3];
+	struct loop l;
+	int count = 0;
+
+	(void)state;
+	memset(r, 0, sizeof(r));
+	loop_up(&l, NULL);
+	for (size_t i = 0; i < COUNT_OF(r); i++)
+		r[i].count = &count;
+	pg_ask_later(l.pg, ask, NULL, on_answer, &r[0]);
+	for (int i = 0; i < 5; i++)
+		turn(&l, 5);
+	assert_int_equal(count, 0);
+	assert_int_equal(pg_waiting(l.pg), 1);
+	assert_false(pg_is_writing(l.pg));
+	pg_ask(l.pg, ask, NULL, true, on_answer, &r[1]);
+	turn_until(&l, &count, 2);
+	assert_string_equal(r[0].value, r[1].value);
+	assert_true(pg_is_writing(l.pg));
+	pg_ask_later(l.pg, ask, NULL, on_answer, &r[2]);
+	turn_until(&l, &count, 3);
+	assert_int_equal(r[2].answer, PG_DONE);
+	assert_string_not_equal(r[2].value, r[1].value);
+	pg_free(l.pg);
+}
+
+/* Nor is it lost without an answer. */
+static void test_later_lost(void **state)
+{
+	struct reply r = { .n = 0 };
+	struct loop l;
+
+	(void)state;
+	loop_up(&l, NULL);
+	pg_ask_later(l.pg, "SELECT 1", NULL, on_answer, &r);
+	pg_free(l.pg);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.answer, PG_LOST);
 }
 
 /* A batch has a limit, and what one turn of the loop asks shares it. */
@@ -635,7 +689,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_batching),
+		cmocka_unit_test(test_batching), cmocka_unit_test(test_later), cmocka_unit_test(test_later_lost),
 		cmocka_unit_test(test_batch_limit),
 		cmocka_unit_test(test_guilty),
 		cmocka_unit_test(test_commit_fails),
