@@ -64,39 +64,6 @@ bool pg_is_null(const struct pg_rows *r, size_t row, size_t column)
 	return !in_range(r, row, column) || PQgetisnull(r->result, (int)row, (int)column);
 }
 
-bool pg_bytea(const struct pg_rows *r, size_t row, size_t column, struct buf *out)
-{
-	struct span text = pg_value(r, row, column);
-	char octets[512];
-
-	if (text.n < 2 || text.n % 2 != 0 || text.p[0] != '\\' || text.p[1] != 'x')
-		return false;
-	for (size_t at = 2; at < text.n;) {
-		size_t n = text.n - at < 2 * sizeof(octets) ? text.n - at : 2 * sizeof(octets);
-
-		if (!hex_decode(octets, n / 2, span_of(text.p + at, n)))
-			return false;
-		buf_add(out, span_of(octets, n / 2));
-		at += n;
-	}
-	return true;
-}
-
-void pg_array_text(struct buf *out, const struct span *v, size_t n)
-{
-	buf_addc(out, '{');
-	for (size_t i = 0; i < n; i++) {
-		buf_adds(out, i == 0 ? "\"" : ",\"");
-		for (size_t k = 0; k < v[i].n; k++) {
-			if (v[i].p[k] == '"' || v[i].p[k] == '\\')
-				buf_addc(out, '\\');
-			buf_addc(out, v[i].p[k]);
-		}
-		buf_addc(out, '"');
-	}
-	buf_addc(out, '}');
-}
-
 /* ---- what both connections share ---- */
 
 static PGconn *open_connection(const char *conninfo, const char *name, bool wait)
@@ -149,7 +116,6 @@ static void on_notice(void *arg, const char *words)
 {
 	struct buf line = BUF_INIT;
 
-	(void)arg;
 	add_words(&line, words);
 	log_warn("database: %s", buf_str(&line));
 	buf_release(&line);
@@ -211,20 +177,20 @@ static int64_t now_ms(void)
 
 /* One timer for back-off, patience and what may wait.  It is let run when its
  * time moves away, so a batch costs no call of the hook. */
-static void wake_at(struct pg *pg, int64_t at, int64_t now)
+static void wake_at(struct pg *pg, int64_t at)
 {
+	int64_t left = at - now_ms();
+
 	if (pg->timer_at == 0 || pg->timer_at > at) {
 		pg->timer_at = at;
-		pg->hooks.timer(pg->arg, at > now ? (unsigned)(at - now) : 0);
+		pg->hooks.timer(pg->arg, left > 0 ? (unsigned)left : 0);
 	}
 }
 
 static void due_in(struct pg *pg, unsigned ms)
 {
-	int64_t now = now_ms();
-
-	pg->deadline = now + ms;
-	wake_at(pg, pg->deadline, now);
+	pg->deadline = now_ms() + ms;
+	wake_at(pg, pg->deadline);
 }
 
 static void answer(struct question *x, enum pg_answer a, const char *sqlstate, const char *words)
@@ -695,15 +661,13 @@ void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool
 void pg_ask_later(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg)
 {
 	struct question *x = enqueue(pg, sql, params, answered, arg);
-	int64_t now;
 
 	if (x == NULL)
 		return;
 	x->later = true;
 	if (pg->later_at == 0) {
-		now = now_ms();
-		pg->later_at = now + LATER_MS;
-		wake_at(pg, pg->later_at, now);
+		pg->later_at = now_ms() + LATER_MS;
+		wake_at(pg, pg->later_at);
 	}
 }
 
@@ -726,7 +690,6 @@ bool pg_is_writing(const struct pg *pg)
 
 void pg_ready(struct pg *pg, bool readable, bool writable)
 {
-	(void)writable;
 	switch (pg->state) {
 	case DOWN:
 		break;
@@ -750,11 +713,11 @@ void pg_tick(struct pg *pg)
 	if (pg->later_at != 0 && now >= pg->later_at)
 		send_later(pg);
 	if (pg->later_at != 0)
-		wake_at(pg, pg->later_at, now);
+		wake_at(pg, pg->later_at);
 	if (pg->deadline == 0)
 		return;
 	if (now < pg->deadline)
-		wake_at(pg, pg->deadline, now);
+		wake_at(pg, pg->deadline);
 	else if (pg->state == DOWN)
 		connect_start(pg);
 	else
