@@ -9,21 +9,15 @@
 
 #include <libpq-fe.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "libkep/log.h"
 #include "libkep/mem.h"
-#include "sql/question.h"
+#include "sql/pipeline.h"
 
 enum {
-	BATCH_MAX      = 200,           /* questions in one transaction */
-	WAITING_MAX    = 100000,
-	CHANNELS_MAX   = 8,
 	BACKOFF_MIN_MS = 100,
 	BACKOFF_MAX_MS = 5000,
 	PATIENCE_MS    = 10000,         /* above statement_timeout */
-	LATER_MS       = 200,
-	WRITING_MS     = 1000,
 };
 
 /* ---- rows ---- */
@@ -123,76 +117,6 @@ static void on_notice(void *arg, const char *words)
 
 /* ---- the pipeline connection ---- */
 
-enum state { DOWN, CONNECTING, SETTING_UP, UP };
-
-struct statement {
-	const char *sql;
-	enum { UNKNOWN, ASKED, PREPARED } state;
-};
-
-struct step {
-	struct question *question;      /* the one asked, or that needs the preparation; NULL: the setting */
-	size_t           statement;
-	bool             prepares;
-};
-
-struct pg {
-	char              *conninfo, *name;
-	struct pg_hooks    hooks;
-	void              *arg;
-	const char        *channels[CHANNELS_MAX];
-	size_t             n_channels;
-
-	PGconn            *conn;
-	enum state         state;
-	unsigned           backoff;
-	int64_t            deadline;    /* monotonic ms; 0: none */
-	int64_t            timer_at;    /* when the hook will call; 0: it will not */
-	int64_t            later_at;    /* monotonic ms when what may wait is sent; 0: nothing waits so */
-	int64_t            written_at;  /* monotonic ms of the last durable commit; 0: none */
-	struct buf         complaint;   /* the last words given to the state hook */
-
-	struct statement  *statements;  /* of this connection; the index is the name */
-	size_t             n_statements;
-
-	struct queue       waiting;
-	size_t             eager;       /* of them, not to be sent later */
-	struct queue       flight;      /* the batch under way */
-	struct step        steps[2 * BATCH_MAX + 1];
-	size_t             n_steps, at;
-	bool               failed;
-	struct question   *guilty;      /* whose step raised the error; NULL: the commit did */
-	char               sqlstate[6];
-	struct buf         words;
-	bool               answering;
-};
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* One timer for back-off, patience and what may wait.  It is let run when its
- * time moves away, so a batch costs no call of the hook. */
-static void wake_at(struct pg *pg, int64_t at)
-{
-	int64_t left = at - now_ms();
-
-	if (pg->timer_at == 0 || pg->timer_at > at) {
-		pg->timer_at = at;
-		pg->hooks.timer(pg->arg, left > 0 ? (unsigned)left : 0);
-	}
-}
-
-static void due_in(struct pg *pg, unsigned ms)
-{
-	pg->deadline = now_ms() + ms;
-	wake_at(pg, pg->deadline);
-}
-
 static void answer(struct question *x, enum pg_answer a, const char *sqlstate, const char *words)
 {
 	struct pg_rows rows = { x->rows };
@@ -240,7 +164,7 @@ static void answer_lost(struct pg *pg, const char *words)
 }
 
 /* The state is DOWN before the first callback: what it asks is answered at once. */
-static void lost(struct pg *pg, const char *words)
+void pipeline_lost(struct pg *pg, const char *words)
 {
 	struct buf kept = BUF_INIT;
 
@@ -248,7 +172,7 @@ static void lost(struct pg *pg, const char *words)
 	hang_up(pg);
 	complain(pg, buf_str(&kept));
 	answer_lost(pg, buf_str(&kept));
-	due_in(pg, pg->backoff);
+	pipeline_due_in(pg, pg->backoff);
 	pg->backoff = pg->backoff * 2 < BACKOFF_MAX_MS ? pg->backoff * 2 : BACKOFF_MAX_MS;
 	buf_release(&kept);
 }
@@ -257,7 +181,7 @@ static void lost_connection(struct pg *pg)
 {
 	const char *words = PQerrorMessage(pg->conn);
 
-	lost(pg, *words != '\0' ? words : "the connection to the database was lost");
+	pipeline_lost(pg, *words != '\0' ? words : "the connection to the database was lost");
 }
 
 /* ---- connecting ---- */
@@ -305,13 +229,13 @@ static void connect_go_on(struct pg *pg)
 	}
 }
 
-static void connect_start(struct pg *pg)
+void pipeline_connect(struct pg *pg)
 {
 	pg->conn = open_connection(pg->conninfo, pg->name, false);
 	if (pg->conn == NULL)
 		log_fatal("out of memory");
 	pg->state = CONNECTING;
-	due_in(pg, PATIENCE_MS);
+	pipeline_due_in(pg, PATIENCE_MS);
 	if (PQstatus(pg->conn) == CONNECTION_BAD) {
 		lost_connection(pg);
 		return;
@@ -354,38 +278,9 @@ static void set_up_go_on(struct pg *pg)
 
 /* ---- sending a batch ---- */
 
-static size_t statement_of(struct pg *pg, const char *sql)
-{
-	for (size_t i = 0; i < pg->n_statements; i++)
-		if (pg->statements[i].sql == sql)
-			return i;
-	pg->statements = mem_grow(pg->statements, (pg->n_statements + 1) * sizeof(*pg->statements));
-	pg->statements[pg->n_statements] = (struct statement){ sql, UNKNOWN };
-	return pg->n_statements++;
-}
-
-/* Move questions into the batch.  One that is asked again goes alone. */
-static void batch_take(struct pg *pg)
-{
-	do {
-		pg->eager -= !pg->waiting.head->later;
-		queue_push(&pg->flight, queue_pop(&pg->waiting));
-	} while (pg->waiting.head != NULL && pg->flight.n < BATCH_MAX && !pg->flight.head->alone && !pg->waiting.head->alone);
-	if (pg->waiting.head == NULL)
-		pg->later_at = 0;
-}
-
-static bool batch_is_durable(const struct pg *pg)
-{
-	for (const struct question *x = pg->flight.head; x != NULL; x = x->next)
-		if (x->durable)
-			return true;
-	return false;
-}
-
 static bool step_send(struct pg *pg, struct question *x)
 {
-	size_t s = statement_of(pg, x->sql);
+	size_t s = pipeline_statement(pg, x->sql);
 	char name[24];
 
 	snprintf(name, sizeof(name), "s%zu", s);
@@ -424,11 +319,11 @@ static void batch_send(struct pg *pg)
 {
 	bool sent = true;
 
-	batch_take(pg);
+	pipeline_take(pg);
 	pg->n_steps = pg->at = 0;
 	pg->failed = false;
 	pg->guilty = NULL;
-	if (!batch_is_durable(pg))
+	if (!pipeline_is_durable(pg))
 		sent = setting_send(pg);
 	for (struct question *x = pg->flight.head; sent && x != NULL; x = x->next)
 		sent = step_send(pg, x);
@@ -436,7 +331,7 @@ static void batch_send(struct pg *pg)
 		lost_connection(pg);
 		return;
 	}
-	due_in(pg, PATIENCE_MS);
+	pipeline_due_in(pg, PATIENCE_MS);
 	flush(pg);
 }
 
@@ -526,7 +421,7 @@ static void batch_end(struct pg *pg)
 		return;
 	}
 	if (!pg->failed && batch_wrote(&batch))
-		pg->written_at = now_ms();
+		pg->written_at = pipeline_now();
 	pg->answering = true;
 	while ((x = queue_pop(&batch)) != NULL)
 		answer(x, pg->failed ? PG_FAILED : PG_DONE, pg->failed ? pg->sqlstate : "00000", pg->failed ? buf_str(&pg->words) : "");
@@ -594,7 +489,7 @@ struct pg *pg_new(const char *conninfo, const char *name, const struct pg_hooks 
 	pg->hooks = *hooks;
 	pg->arg = arg;
 	pg->backoff = BACKOFF_MIN_MS;
-	due_in(pg, 0);
+	pipeline_due_in(pg, 0);
 	return pg;
 }
 
@@ -613,81 +508,6 @@ void pg_free(struct pg *pg)
 	free(pg);
 }
 
-void pg_listen(struct pg *pg, const char *channel)
-{
-	if (pg->n_channels == CHANNELS_MAX)
-		log_panic("pg_listen: more than %d channels", CHANNELS_MAX);
-	pg->channels[pg->n_channels++] = channel;
-}
-
-/* The question, queued; NULL: it was answered at once. */
-static struct question *enqueue(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg)
-{
-	struct question *x;
-
-	if (pg->state != UP || pg_waiting(pg) >= WAITING_MAX) {
-		answered(arg, PG_LOST, NULL, "08003", pg->state == UP ? "too many questions wait for the database" : "the database is not connected");
-		return NULL;
-	}
-	x = question_new(sql, params);
-	if (x == NULL) {
-		answered(arg, PG_FAILED, NULL, "22021", "a value holds a NUL octet or is too long for the database");
-		return NULL;
-	}
-	x->answered = answered;
-	x->arg = arg;
-	queue_push(&pg->waiting, x);
-	return x;
-}
-
-/* Not sent from here: what else this turn of the loop asks shall share the transaction. */
-static void send_soon(struct pg *pg)
-{
-	if (pg->flight.head == NULL && !pg->answering)
-		pg->hooks.turn(pg->arg);
-}
-
-void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg)
-{
-	struct question *x = enqueue(pg, sql, params, answered, arg);
-
-	if (x == NULL)
-		return;
-	x->durable = durable;
-	if (pg->eager++ == 0)
-		send_soon(pg);
-}
-
-void pg_ask_later(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg)
-{
-	struct question *x = enqueue(pg, sql, params, answered, arg);
-
-	if (x == NULL)
-		return;
-	x->later = true;
-	if (pg->later_at == 0) {
-		pg->later_at = now_ms() + LATER_MS;
-		wake_at(pg, pg->later_at);
-	}
-}
-
-/* What could wait has waited long enough. */
-static void send_later(struct pg *pg)
-{
-	pg->later_at = 0;
-	if (pg->state != UP || pg->waiting.head == NULL)
-		return;
-	for (struct question *x = pg->waiting.head; x != NULL; x = x->next)
-		x->later = false;
-	pg->eager = pg->waiting.n;
-	send_soon(pg);
-}
-
-bool pg_is_writing(const struct pg *pg)
-{
-	return pg->state == UP && pg->written_at != 0 && now_ms() - pg->written_at <= WRITING_MS;
-}
-
 void pg_ready(struct pg *pg, bool readable, bool writable)
 {
 	switch (pg->state) {
@@ -703,35 +523,6 @@ void pg_ready(struct pg *pg, bool readable, bool writable)
 		work(pg, readable);
 		break;
 	}
-}
-
-void pg_tick(struct pg *pg)
-{
-	int64_t now = now_ms();
-
-	pg->timer_at = 0;
-	if (pg->later_at != 0 && now >= pg->later_at)
-		send_later(pg);
-	if (pg->later_at != 0)
-		wake_at(pg, pg->later_at);
-	if (pg->deadline == 0)
-		return;
-	if (now < pg->deadline)
-		wake_at(pg, pg->deadline);
-	else if (pg->state == DOWN)
-		connect_start(pg);
-	else
-		lost(pg, "the database did not answer for 10 seconds");
-}
-
-bool pg_is_up(const struct pg *pg)
-{
-	return pg->state == UP;
-}
-
-size_t pg_waiting(const struct pg *pg)
-{
-	return pg->waiting.n + pg->flight.n;
 }
 
 /* ---- the blocking connection ---- */
