@@ -233,7 +233,7 @@ static enum reason judge(struct judgement *j, struct span der, const char *diges
 	    (why = check_attributes(j)) != REASON_ACCEPTED ||
 	    (why = check_digest_algorithm(j, digest, trust)) != REASON_ACCEPTED ||
 	    (why = find_leaf(j)) != REASON_ACCEPTED ||
-	    (why = chain_judge(trust, j->leaf, j->certificates, CHAIN_MAIL, at, &j->chain)) != REASON_ACCEPTED ||
+	    (why = chain_judge(trust, j->leaf, j->certificates, CHAIN_MAIL, at, at, &j->chain)) != REASON_ACCEPTED ||
 	    (why = check_usage(j, trust)) != REASON_ACCEPTED)
 		return why;
 	/* The signature of this one SignerInfo over its attributes, and nothing more:
@@ -341,8 +341,9 @@ static bool imprint_fits(const struct stamp *s, struct span octets)
 }
 
 /* RFC 3161 section 2.4.2: a SignedData over a TSTInfo, by a certificate made for
- * that alone, which the token must name. */
-static bool judge_stamp(struct judgement *j, struct span token, struct span octets, const struct trust *tsa, struct stamp *s)
+ * that alone, which the token must name.  *why: what is to be said of its chain. */
+static bool judge_stamp(struct judgement *j, struct span token, struct span octets, const struct trust *tsa, usec now, struct stamp *s,
+                        enum reason *why)
 {
 	bool strong;
 
@@ -350,31 +351,34 @@ static bool judge_stamp(struct judgement *j, struct span token, struct span octe
 	    check_attributes(j) == REASON_ACCEPTED && check_digest_algorithm(j, NULL, tsa) == REASON_ACCEPTED &&
 	    content_fits(j, octets_of(j->content)) && tsp_read(octets_of(j->content), s) && imprint_fits(s, octets) &&
 	    find_leaf(j) == REASON_ACCEPTED &&
-	    chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, s->time, &j->chain) == REASON_ACCEPTED &&
+	    (*why = chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, s->time, now, &j->chain)) == REASON_ACCEPTED &&
 	    has_reference(j) && check_reference(j, &strong) == REASON_ACCEPTED && CMS_SignerInfo_verify(j->info) == 1;
 }
 
-static usec stamp_time(const ASN1_TYPE *token, struct span octets, const struct trust *trust, usec at)
+static usec stamp_time(const ASN1_TYPE *token, struct span octets, const struct trust *trust, usec at, enum reason *why)
 {
 	struct judgement j = { .type = NID_id_smime_ct_TSTInfo };
 	struct stamp s;
-	bool good = token->type == V_ASN1_SEQUENCE && judge_stamp(&j, octets_of(token->value.sequence), octets, trust_stamps(trust), &s);
+	bool good = token->type == V_ASN1_SEQUENCE &&
+	    judge_stamp(&j, octets_of(token->value.sequence), octets, trust_stamps(trust), at, &s, why);
 
 	judgement_release(&j);
 	return good && s.time <= at + STAMP_AHEAD ? s.time : 0;
 }
 
 /* The time of the first good time-stamp over the signature; 0: there is none.
- * *any: there is one, good or not. */
-static usec find_stamp(const struct judgement *j, const struct trust *trust, usec at, bool *any)
+ * *why: what is wrong then. */
+static usec find_stamp(const struct judgement *j, const struct trust *trust, usec at, enum reason *why)
 {
 	int i = CMS_unsigned_get_attr_by_NID(j->info, NID_id_smime_aa_timeStampToken, -1);
 	X509_ATTRIBUTE *a = i < 0 ? NULL : CMS_unsigned_get_attr(j->info, i);
+	enum reason of_chain = REASON_ACCEPTED;
 	usec time = 0;
 
-	*any = a != NULL;
 	for (int k = 0; a && trust_stamps(trust) && !time && k < X509_ATTRIBUTE_count(a) && k < STAMP_LIMIT; k++)
-		time = stamp_time(X509_ATTRIBUTE_get0_type(a, k), octets_of(CMS_SignerInfo_get0_signature(j->info)), trust, at);
+		time = stamp_time(X509_ATTRIBUTE_get0_type(a, k), octets_of(CMS_SignerInfo_get0_signature(j->info)), trust, at, &of_chain);
+	if (a)
+		*why = of_chain == REASON_REVOCATION_UNKNOWN ? of_chain : REASON_TIME_STAMP;
 	return time;
 }
 
@@ -383,20 +387,18 @@ static usec find_stamp(const struct judgement *j, const struct trust *trust, use
 static enum reason read_cades(const struct judgement *j, const struct trust *trust, usec at, struct signer *out)
 {
 	const struct profile *p = trust_profile(trust);
-	bool strong, any = false;
-	enum reason why = check_reference(j, &strong);
+	bool strong;
+	enum reason why = check_reference(j, &strong), below = REASON_CADES_MISSING;
 
 	if (why != REASON_ACCEPTED)
 		return why;
 	if (p->kind == PROFILE_NES && !strong && has_reference(j))
 		return REASON_SIGNER_REFERENCE_WEAK;
 	if (strong && out->signing_time) {
-		out->stamp_time = find_stamp(j, trust, at, &any);
+		out->stamp_time = find_stamp(j, trust, at, &below);
 		out->cades = out->stamp_time ? CADES_T : CADES_B;
 	}
-	if (out->cades >= p->cades)
-		return REASON_ACCEPTED;
-	return any ? REASON_TIME_STAMP : REASON_CADES_MISSING;
+	return out->cades >= p->cades ? REASON_ACCEPTED : below;
 }
 
 /* The person behind a good signature, who must be what the profile demands. */

@@ -27,6 +27,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/display_test \
 	tests/unit/pkits_test \
 	tests/unit/chain_test \
+	tests/unit/ocsp_test \
 	tests/unit/attack_test \
 	tests/unit/library_test \
 	tests/unit/signer_test \
@@ -178,3 +179,7 @@ tests_unit_library_test_LDADD = $(TEST_LIBS)
 tests_unit_chain_test_SOURCES = tests/unit/chain_test.c tests/unit/pki.h
 tests_unit_chain_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_chain_test_LDADD = $(TEST_LIBS)
+
+tests_unit_ocsp_test_SOURCES = tests/unit/ocsp_test.c tests/unit/pki.h
+tests_unit_ocsp_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_ocsp_test_LDADD = $(TEST_LIBS)
