@@ -1,5 +1,6 @@
 #include "libkep/chain.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -237,10 +238,39 @@ static enum reason verify(X509_STORE_CTX *ctx)
 	return verified ? REASON_ACCEPTED : why;
 }
 
+/* Is this a key whose exponent FIPS 186-5 allows (odd, above 2^16), or no RSA?  OpenSSL
+ * takes any: with 1 everybody can sign. */
+static bool has_sound_exponent(const X509 *x)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(x);
+	int kind = key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
+	BIGNUM *e = NULL;
+	bool sound;
+
+	if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_RSA_PSS)
+		return true;
+	sound = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_is_odd(e) && BN_num_bits(e) > 16;
+	BN_free(e);
+	return sound;
+}
+
+/* The anchor's key is the operator's own choice. */
+static bool has_sound_exponents(STACK_OF(X509) *chain)
+{
+	for (int i = 0; i < sk_X509_num(chain) - 1; i++)
+		if (!has_sound_exponent(sk_X509_value(chain, i)))
+			return false;
+	return true;
+}
+
 /* Verify and free the context. */
 static enum reason finish(X509_STORE_CTX *ctx, STACK_OF(X509) **chain)
 {
+	const struct question *q = X509_STORE_CTX_get_app_data(ctx);
 	enum reason why = verify(ctx);
+
+	if (why == REASON_ACCEPTED && trust_profile(q->trust)->kind != PROFILE_PKIX && !has_sound_exponents(X509_STORE_CTX_get0_chain(ctx)))
+		why = REASON_SIGNER_WEAK;
 
 	*chain = why == REASON_ACCEPTED ? X509_STORE_CTX_get1_chain(ctx) : NULL;
 	if (why == REASON_ACCEPTED && !*chain)

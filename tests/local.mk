@@ -40,7 +40,7 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/attack/catalogue tests/attack/run
-EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/layers tests/layers_test tests/documented
+EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/pki_rsa.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
 TESTS += tests/layers tests/layers_test tests/documented tests/attack/run
 endif
