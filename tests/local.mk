@@ -28,6 +28,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/pkits_test \
 	tests/unit/chain_test \
 	tests/unit/ocsp_test \
+	tests/unit/stamp_test \
 	tests/unit/attack_test \
 	tests/unit/library_test \
 	tests/unit/signer_test \
@@ -183,3 +184,7 @@ tests_unit_chain_test_LDADD = $(TEST_LIBS)
 tests_unit_ocsp_test_SOURCES = tests/unit/ocsp_test.c tests/unit/pki.h
 tests_unit_ocsp_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_ocsp_test_LDADD = $(TEST_LIBS)
+
+tests_unit_stamp_test_SOURCES = tests/unit/stamp_test.c tests/unit/pki.h
+tests_unit_stamp_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_stamp_test_LDADD = $(TEST_LIBS)

@@ -192,7 +192,7 @@ static void open_stores(struct bench *b)
 {
 	char *anchor = pki_path("trust/ca.pem"), *lists = pki_path("both.crl");
 	char *command = mem_printf("cd '%s' && mkdir crls && python3 '%s/crl.py' . ca crls/ca.crl 48 && "
-	    "python3 '%s/crl.py' . mid crls/mid.crl 48 +" REVOKED " && cat crls/*.crl >both.crl", pki_dir, KEP_TESTS, KEP_TESTS);
+	    "python3 '%s/crl.py' . mid crls/mid.crl 48 more=" REVOKED " && cat crls/*.crl >both.crl", pki_dir, KEP_TESTS, KEP_TESTS);
 
 	if (system(command) != 0)
 		log_fatal("tests/crl.py failed");
