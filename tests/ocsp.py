@@ -12,6 +12,7 @@ from sandboxlib.pki import maker
 
 SIGNING = {"keyUsage": "critical,digitalSignature", "extendedKeyUsage": "OCSPSigning"}
 UNCHECKED = {**SIGNING, "noCheck": "ignored"}
+ASKER = "responder/asker"       # a signer who names a responder, for the fuzzer
 AYSE, ALI = "signers/ayse@hs01.kep.test", "signers/ali@hs01.kep.test"
 
 # Responders: name -> (extensions, issuer, days).
@@ -30,6 +31,7 @@ RESPONDERS = {
 def responders(pki):
     for name, (extensions, issuer, days) in RESPONDERS.items():
         maker.certificate(pki, f"responder/{name}", [("CN", f"Responder {name}")], extensions, issuer, days=days, chain=False)
+    maker.certificate(pki, ASKER, [("CN", "Asker")], {**maker.MAIL, "authorityInfoAccess": "OCSP;URI:http://127.0.0.1/"}, "mid")
 
 
 def request(pki, name, issuer="mid", digest="sha1"):
@@ -73,6 +75,8 @@ def samples(pki):
     assert made["altered"] != good
     time.sleep(1.1)
     made["later"] = respond(pki, ask, revoked=[AYSE])
+    made["asker"] = respond(pki, request(pki, ASKER), good=[ASKER])
+    made["asker-by-issuer"] = respond(pki, request(pki, ASKER), "mid", good=[ASKER])
     os.makedirs(pki + "/ocsp", exist_ok=True)
     for name, octets in made.items():
         maker.write(f"{pki}/ocsp/{name}.ors", octets)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "libkep/clock.h"
@@ -163,6 +164,39 @@ static void test_verdicts(void **state)
 	}
 }
 
+static void *judge_often(void *arg)
+{
+	const struct trust *trust = arg;
+	usec now = clock_now();
+
+	for (int i = 0; i < 40; i++) {
+		/* Good by the list, then by the response, then by neither. */
+		enum reason first = judge(trust, now), later = judge(trust, now + 3 * HOUR), last = judge(trust, now + 30 * HOUR);
+
+		if (first != REASON_ACCEPTED || later != REASON_ACCEPTED || last != REASON_REVOCATION_UNKNOWN)
+			return arg;
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	pthread_t threads[4];
+	void *failed = NULL, *one;
+	struct store s;
+
+	open_store(&s, "ca mid-stale", "good other-serial");
+	assert_non_null(s.trust);
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, judge_often, s.trust), 0);
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		pthread_join(threads[i], &one);
+		failed = one ? one : failed;
+	}
+	assert_null(failed);
+	close_store(&s);
+}
+
 static void test_files_that_cannot_be_read(void **state)
 {
 	static const struct { const char *name, *words; } bad[] = {
@@ -242,7 +276,7 @@ static void make(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_files_that_cannot_be_read), cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_threads), cmocka_unit_test(test_files_that_cannot_be_read), cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_description),
 	};
 	int failed;
