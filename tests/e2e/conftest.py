@@ -128,6 +128,9 @@ def pytest_runtest_makereport(item, call):
                     report.sections.append((f"{house.domain} {name}.log", log.read()[-6000:].decode("utf-8", "replace")))
         for house in houses:
             report.sections.append((f"{house.domain}: receipts on their way", on_their_way(house)))
+            for one in (house.daemons.milter, house.daemons.policyd):
+                if not one.pid():
+                    report.sections.append((f"{house.domain}: kep-{one.name} is gone", "\n".join(house.daemons.log(one.name).splitlines()[-20:])))
 
 
 def on_their_way(house):
