@@ -136,6 +136,10 @@ static const struct row rows[] = {
 	{ "ca mid-revoked-stale", "good", 3 * 60, REASON_SIGNER_REVOKED },
 	{ "ca mid-forged", "",          0, REASON_REVOCATION_UNKNOWN },
 	{ "ca mid-forged", "good",      0, REASON_ACCEPTED },                   /* no list of that CA's key: as if there was none */
+	{ "ca mid mid-later", "", 1 * 60, REASON_ACCEPTED },
+	{ "ca mid mid-later", "", 3 * 60, REASON_SIGNER_REVOKED },              /* a list that begins to count in two hours */
+	{ "ca mid-later", "good", 1 * 60, REASON_REVOCATION_UNKNOWN },          /* a list that is ahead of the clock is neither missing nor stale */
+	{ "ca mid-later", "good", 3 * 60, REASON_SIGNER_REVOKED },
 	/* CAs are looked up in CRLs alone. */
 	{ "", "good",                   0, REASON_REVOCATION_UNKNOWN },
 	{ "mid", "good",                0, REASON_REVOCATION_UNKNOWN },
@@ -152,11 +156,11 @@ static void test_verdicts(void **state)
 		open_store(&s, r->crls, r->responses);
 		if (!s.trust)
 			fail_msg("%s", buf_str(&s.error));
-		for (int k = 0; k < 3; k++) {           /* what is remembered changes nothing */
-			usec at = k == 1 ? now : now + r->minutes * HOUR / 60;
-			enum reason why = judge(s.trust, at);
+		for (int k = 0; k < 4; k++) {           /* now and then: what is remembered of one changes nothing of the other */
+			bool then = k & 1;
+			enum reason why = judge(s.trust, then ? now + r->minutes * HOUR / 60 : now);
 
-			if (k != 1 && why != r->wanted)
+			if (then && why != r->wanted)
 				fail_msg("CRLs \"%s\", responses \"%s\", after %d minutes (turn %d): %s, not %s", r->crls, r->responses, r->minutes, k,
 				    reason_words(why)->wire, reason_words(r->wanted)->wire);
 		}
@@ -257,7 +261,7 @@ static void make(void)
 {
 	static const char *const lists[] = {
 		"ca ca 48", "mid mid 48", "mid mid-revoked 48 signers/" ADDRESS, "mid mid-stale 1", "mid mid-revoked-stale 1 signers/" ADDRESS,
-		"mid mid-responder 48 responder/checked", "ca ca-revoked 48 mid",
+		"mid mid-responder 48 responder/checked", "mid mid-later 48 signers/" ADDRESS " last=2", "ca ca-revoked 48 mid",
 	};
 
 	pki_make(false);
