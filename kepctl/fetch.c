@@ -1,9 +1,11 @@
 #include "kepctl/fetch.h"
 
 #include <curl/curl.h>
+#include <stdlib.h>
 
 #include "config.h"
 #include "libkep/log.h"
+#include "libkep/mem.h"
 
 #define SCHEMES        "http,https"
 #define REDIRECTS      3L
@@ -57,7 +59,7 @@ static bool judge(CURL *c, CURLcode code, const struct answer *a, const struct f
 		return true;
 	buf_clear(error);
 	if (a->too_large || code == CURLE_FILESIZE_EXCEEDED)
-		buf_addf(error, "larger than %zu octets; see crl_size_limit in kep.conf(5)", limits->size);
+		buf_addf(error, "larger than %zu octets%s", limits->size, limits->mend);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		buf_addf(error, "not there after %lld seconds; see crl_timeout in kep.conf(5)", (long long)(limits->time / 1000000));
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
@@ -69,7 +71,21 @@ static bool judge(CURL *c, CURLcode code, const struct answer *a, const struct f
 	return false;
 }
 
-bool fetch_url(const char *url, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
+/* What is sent; NULL: nothing, it is a GET. */
+struct question {
+	struct span        body;
+	struct curl_slist *fields;
+};
+
+static bool set_body(CURL *c, const struct question *q)
+{
+	return curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body.p) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_HTTPHEADER, q->fields) == CURLE_OK;
+}
+
+static bool fetch(const char *url, const struct question *q, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
 {
 	struct answer a = { octets, limits->size, false };
 	char words[CURL_ERROR_SIZE] = "";
@@ -79,10 +95,29 @@ bool fetch_url(const char *url, const struct fetch_limits *limits, struct buf *o
 	buf_clear(octets);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(c = curl_easy_init()))
 		log_fatal("libcurl cannot start");
-	if (!set_up(c, url, limits, &a, words))
+	if (!set_up(c, url, limits, &a, words) || (q && !set_body(c, q)))
 		log_fatal("libcurl does not know what it must; 7.85 or later is needed");
 	ok = judge(c, curl_easy_perform(c), &a, limits, words, error);
 	curl_easy_cleanup(c);
 	curl_global_cleanup();
+	return ok;
+}
+
+bool fetch_url(const char *url, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
+{
+	return fetch(url, NULL, limits, octets, error);
+}
+
+bool fetch_post(const char *url, const char *type, struct span body, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
+{
+	char *field = mem_printf("Content-Type: %s", type);
+	struct question q = { body, curl_slist_append(NULL, field) };
+	bool ok;
+
+	if (!q.fields)
+		log_fatal("out of memory");
+	ok = fetch(url, &q, limits, octets, error);
+	curl_slist_free_all(q.fields);
+	free(field);
 	return ok;
 }

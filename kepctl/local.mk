@@ -9,8 +9,8 @@ KEPCTL_PARTS = \
 	kepctl/finding.c kepctl/finding.h kepctl/postconf.c kepctl/postconf.h \
 	kepctl/setting.c kepctl/setting.h kepctl/settings.def kepctl/wiring.c kepctl/wiring.h kepctl/ways.c kepctl/ways.h
 kepctl_kepctl_SOURCES = kepctl/main.c $(KEPCTL_PARTS) \
-	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/hold.c kepctl/prune.c kepctl/ledger.c kepctl/show.c kepctl/check.c \
+	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/pin.c kepctl/hold.c kepctl/prune.c kepctl/ledger.c kepctl/show.c kepctl/check.c \
 	kepctl/verify.c kepctl/fsck.c kepctl/survey.c kepctl/survey.h kepctl/heads.c kepctl/heads.h kepctl/shelf.c kepctl/shelf.h \
-	kepctl/trust.c kepctl/fetch.c kepctl/fetch.h
+	kepctl/trust.c kepctl/staple.c kepctl/staple.h kepctl/renew.c kepctl/renew.h kepctl/fetch.c kepctl/fetch.h
 kepctl_kepctl_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
 kepctl_kepctl_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS) $(CURL_LIBS)

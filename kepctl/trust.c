@@ -1,16 +1,15 @@
-/* kepctl trust refresh: fetches CRLs into trust_crls.  What comes over the network is
+/* kepctl trust refresh: fetches CRLs into trust_crls (and OCSP responses, staple.c).  What comes over the network is
  * believed only when a CA of trust_anchors has signed it; what is there stays until
  * something newer has been proved. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "kepctl/ctl.h"
 #include "kepctl/fetch.h"
+#include "kepctl/renew.h"
+#include "kepctl/staple.h"
 #include "libkep/crl.h"
 #include "libkep/digest.h"
 #include "libkep/folder.h"
@@ -19,16 +18,13 @@
 
 #define URL_LIMIT 200
 
-enum state { FAILED, UNCHANGED, REPLACED, ADDED };
-static const char *const states[] = { [FAILED] = "failed", [UNCHANGED] = "unchanged", [REPLACED] = "replaced", [ADDED] = "added" };
-
 /* One URL on its way into the folder. */
 struct refresh {
 	const struct conf  *conf;
 	const struct trust *trust;
 	usec                now;
 	char               *url, *file;
-	enum state          state;
+	enum renew_state    state;
 	struct crl          crl;
 	struct buf          der, error;
 };
@@ -56,36 +52,6 @@ static char *file_of(const char *folder, const char *url)
 	return mem_printf("%s/%s-%s.crl", folder, name, hex);
 }
 
-static bool complain(struct refresh *r, const char *what)
-{
-	return folder_complain(&r->error, r->file, what);
-}
-
-/* Whole and durable under another name, then renamed: readers see the old or the new. */
-static bool put(struct refresh *r)
-{
-	const char *slash = strrchr(r->file, '/');
-	char *fresh = mem_printf("%.*s/.%s.XXXXXX", (int)(slash - r->file), r->file, slash + 1);
-	int fd = mkostemp(fresh, O_CLOEXEC);
-	bool ok = fd >= 0;
-	size_t at = 0;
-
-	while (ok && at < r->der.n) {
-		ssize_t n = write(fd, r->der.p + at, r->der.n - at);
-
-		ok = n > 0 || (n < 0 && errno == EINTR);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	ok = ok && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
-	ok = (fd < 0 || close(fd) == 0) && ok && rename(fresh, r->file) == 0;
-	if (!ok)
-		complain(r, strerror(errno));
-	if (!ok && fd >= 0)
-		unlink(fresh);
-	free(fresh);
-	return ok;
-}
-
 /* Is the one that is there newer, or the same?  One that cannot be read is neither. */
 static bool is_newer(struct refresh *r, bool *same)
 {
@@ -104,19 +70,19 @@ static bool is_newer(struct refresh *r, bool *same)
 
 static void store(struct refresh *r)
 {
-	bool there = access(r->file, F_OK) == 0, same, newer = is_newer(r, &same);
+	bool same, newer = is_newer(r, &same);
 
 	if (newer)
 		buf_adds(&r->error, "older than the CRL that is there already, which stays");
 	else if (same)
-		r->state = UNCHANGED;
-	else if (put(r))
-		r->state = there ? REPLACED : ADDED;
+		r->state = RENEW_UNCHANGED;
+	else
+		r->state = renew_put(r->file, buf_span(&r->der), &r->error);
 }
 
 static void refresh(struct refresh *r)
 {
-	const struct fetch_limits limits = { r->conf->crl_size_limit, r->conf->crl_timeout };
+	const struct fetch_limits limits = { r->conf->crl_size_limit, r->conf->crl_timeout, "; see crl_size_limit in kep.conf(5)" };
 	struct buf octets = BUF_INIT;
 
 	if (fetch_url(r->url, &limits, &octets, &r->error) && crl_judge(buf_span(&octets), r->trust, r->now, &r->crl, &r->der, &r->error)) {
@@ -130,28 +96,18 @@ static void refresh(struct refresh *r)
 
 /* -- telling ------------------------------------------------------------------ */
 
-static void set_time(jdoc *row, const char *key, usec at)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	if (at == 0)
-		return;
-	clock_text(text, at);
-	jdoc_set_str(row, key, text);
-}
-
 static jdoc *row_of(const struct refresh *r)
 {
 	jdoc *row = jdoc_object();
 
 	jdoc_set_str(row, "url", r->url);
 	jdoc_set_str(row, "file", r->file);
-	jdoc_set_str(row, "state", states[r->state]);
-	if (r->state == FAILED)
+	jdoc_set_str(row, "state", renew_word(r->state));
+	if (r->state == RENEW_FAILED)
 		jdoc_set_text(row, "error", buf_span(&r->error));
 	jdoc_set_str(row, "issuer", r->crl.issuer);
-	set_time(row, "this_update", r->crl.this_update);
-	set_time(row, "next_update", r->crl.next_update);
+	renew_time(row, "this_update", r->crl.this_update);
+	renew_time(row, "next_update", r->crl.next_update);
 	if (r->crl.issuer) {
 		jdoc_set_int(row, "entries", (int64_t)r->crl.entries);
 		jdoc_set_bool(row, "delta", r->crl.delta);
@@ -163,8 +119,8 @@ static void print(const struct refresh *r)
 {
 	char text[CLOCK_TEXT_SIZE] = "";
 
-	printf("%-9s %s\n", states[r->state], r->url);
-	if (r->state == FAILED)
+	printf("%-9s %s\n", renew_word(r->state), r->url);
+	if (r->state == RENEW_FAILED)
 		printf("          %s\n", buf_str(&r->error));
 	if (r->crl.next_update)
 		clock_text(text, r->crl.next_update);
@@ -187,7 +143,7 @@ static bool refresh_one(const struct ctl *c, const struct trust *trust, struct s
 		jdoc_push(rows, row_of(&r));
 	else
 		print(&r);
-	ok = r.state != FAILED;
+	ok = r.state != RENEW_FAILED;
 	free(r.url);
 	free(r.file);
 	crl_release(&r.crl);
@@ -196,48 +152,80 @@ static bool refresh_one(const struct ctl *c, const struct trust *trust, struct s
 	return ok;
 }
 
-static int refresh_all(const struct ctl *c, const struct trust *trust, struct span urls)
-{
-	jdoc *all = c->json ? jdoc_object() : NULL, *rows = c->json ? jdoc_array() : NULL;
-	size_t n = 0, failed = 0;
+/* How many were to be had, and were not. */
+struct count {
+	size_t n, failed;
+};
 
+static void refresh_crls(const struct ctl *c, const struct trust *trust, struct span urls, jdoc *rows, struct count *count)
+{
 	while (urls.n) {
 		struct span url = span_cut(&urls, ' ');
 
-		if (url.n && n++ < URL_LIMIT)
-			failed += !refresh_one(c, trust, url, rows);
+		if (url.n && count->n++ < URL_LIMIT)
+			count->failed += !refresh_one(c, trust, url, rows);
 	}
+}
+
+static int judge(const struct count *crls, const struct staple_count *responses)
+{
+	if (crls->n + responses->asked == 0)
+		return ctl_fail(EX_CONFIG, "nothing to fetch: no certificate of trust_anchors names a distribution point, and crl_urls is empty; set it");
+	if (crls->n > URL_LIMIT)
+		return ctl_fail(EX_CONFIG, "more than %d URLs; shorten crl_urls", URL_LIMIT);
+	if (crls->failed)
+		ctl_fail(EX_TEMPFAIL, "%zu of %zu CRLs could not be refreshed; what was there stays", crls->failed, crls->n);
+	if (responses->failed)
+		ctl_fail(EX_TEMPFAIL, "%zu of %zu OCSP responses could not be refreshed; what was there stays", responses->failed, responses->asked);
+	return crls->failed || responses->failed ? EX_TEMPFAIL : EX_OK;
+}
+
+static int refresh_all(const struct ctl *c, const struct trust *trust, struct span urls)
+{
+	jdoc *all = c->json ? jdoc_object() : NULL, *crls = all ? jdoc_array() : NULL, *ocsp = all ? jdoc_array() : NULL;
+	struct staple_count responses = { 0, 0 };
+	struct count lists = { 0, 0 };
+	int status = EX_OK;
+
+	refresh_crls(c, trust, urls, crls, &lists);
+	if (*c->conf->ocsp_signers)
+		status = staple_refresh(c, trust, ocsp, &responses);
 	if (all) {
-		jdoc_set(all, "crls", rows);
+		jdoc_set(all, "crls", crls);
+		jdoc_set(all, "ocsp", ocsp);
 		ctl_json(all, EX_OK);
 	}
-	if (n == 0)
-		return ctl_fail(EX_CONFIG, "nothing to fetch: no certificate of trust_anchors names a distribution point, and crl_urls is empty; set it");
-	if (n > URL_LIMIT)
-		return ctl_fail(EX_CONFIG, "more than %d URLs; shorten crl_urls", URL_LIMIT);
-	return failed ? ctl_fail(EX_TEMPFAIL, "%zu of %zu CRLs could not be refreshed; what was there stays", failed, n) : EX_OK;
+	return status == EX_OK ? judge(&lists, &responses) : status;
+}
+
+/* Is there a folder for CRLs, if there is to be one? */
+static int check_folder(const struct conf *conf)
+{
+	struct stat st;
+
+	if (!*conf->trust_crls)
+		return *conf->ocsp_signers ? EX_OK : ctl_fail(EX_CONFIG, "trust_crls is empty; name the folder the CRLs go to");
+	if (stat(conf->trust_crls, &st) != 0 || !S_ISDIR(st.st_mode))
+		return ctl_fail(EX_CONFIG, "trust_crls = %s is no folder; make it, owned by the user who runs this", conf->trust_crls);
+	return EX_OK;
 }
 
 int command_trust_refresh(const struct ctl *c)
 {
 	struct conf conf = *c->conf;            /* borrowed: only one key differs */
 	struct buf error = BUF_INIT, urls = BUF_INIT;
-	struct trust *trust;
-	struct stat st;
-	int status;
+	int status = check_folder(&conf);
+	struct trust *trust = NULL;
 
-	if (!*conf.trust_crls)
-		return ctl_fail(EX_CONFIG, "trust_crls is empty; name the folder the CRLs go to");
-	if (stat(conf.trust_crls, &st) != 0 || !S_ISDIR(st.st_mode))
-		return ctl_fail(EX_CONFIG, "trust_crls = %s is no folder; make it, owned by the user who runs this", conf.trust_crls);
 	conf.revocation = "off";                /* the old CRLs are not asked whether new ones may come */
-	if (!(trust = trust_configure(&conf, &error))) {
+	if (status == EX_OK && !(trust = trust_configure(&conf, &error)))
 		status = ctl_fail(EX_CONFIG, "%s", buf_str(&error));
-	} else {
+	if (trust && *conf.trust_crls) {
 		buf_adds(&urls, conf.crl_urls);
 		crl_urls(trust, &urls);
-		status = refresh_all(c, trust, buf_span(&urls));
 	}
+	if (trust)
+		status = refresh_all(c, trust, buf_span(&urls));
 	trust_free(trust);
 	buf_release(&error);
 	buf_release(&urls);

@@ -8,11 +8,6 @@ enum {
 
 _Static_assert(LOCAL_MAX + 1 + DOMAIN_MAX < ADDR_SIZE, "an address and its NUL fit");
 
-static bool is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
-}
-
 static bool is_8bit(char c)
 {
 	return (unsigned char)c >= 0x80;
@@ -20,7 +15,7 @@ static bool is_8bit(char c)
 
 bool addr_atext(char c)
 {
-	return is_alnum(c) || is_8bit(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
+	return ascii_alnum(c) || is_8bit(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
 /* The controls U+0080 to U+009F, of text that is known to be UTF-8. */
@@ -51,7 +46,7 @@ static bool label_valid(struct span s)
 	if (s.n == 0 || s.n > LABEL_MAX || s.p[0] == '-' || s.p[s.n - 1] == '-')
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_alnum(s.p[i]) && !is_8bit(s.p[i]) && s.p[i] != '-')
+		if (!ascii_alnum(s.p[i]) && !is_8bit(s.p[i]) && s.p[i] != '-')
 			return false;
 	return true;
 }

@@ -30,6 +30,7 @@ static inline bool span_is(struct span a, const char *s) { return span_eq(a, spa
 
 /* ASCII only, never by locale (Turkish dotted and dotless i). */
 static inline char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static inline bool ascii_alnum(char c) { return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'); }
 
 /* Equal but for ASCII case. */
 bool span_caseeq(struct span a, struct span b);

@@ -235,7 +235,7 @@ static enum reason judge(struct judgement *j, struct span der, const char *diges
 	    (why = check_attributes(j)) != REASON_ACCEPTED ||
 	    (why = check_digest_algorithm(j, digest, trust)) != REASON_ACCEPTED ||
 	    (why = find_leaf(j)) != REASON_ACCEPTED ||
-	    (why = chain_judge(trust, j->leaf, j->certificates, CHAIN_MAIL, at, &j->chain)) != REASON_ACCEPTED ||
+	    (why = chain_judge(trust, j->leaf, j->certificates, CHAIN_MAIL, at, at, &j->chain)) != REASON_ACCEPTED ||
 	    (why = check_usage(j, trust)) != REASON_ACCEPTED)
 		return why;
 	/* The signature of this one SignerInfo over its attributes, and nothing more:
@@ -365,8 +365,10 @@ static enum reason check_stamp_reference(const struct judgement *j)
 }
 
 /* RFC 3161 section 2.4.2: a SignedData over a TSTInfo, by a certificate made for
- * that alone, which the token must name.  at 0: the chain at genTime. */
-static enum reason judge_stamp(struct judgement *j, struct span token, struct span more, const struct trust *tsa, usec at, struct stamp *s)
+ * that alone, which the token must name.  at 0: the chain at genTime; now 0: its CRLs
+ * as of the same time. */
+static enum reason judge_stamp(struct judgement *j, struct span token, struct span more, const struct trust *tsa, usec at, usec now,
+                               struct stamp *s)
 {
 	enum reason why;
 
@@ -375,39 +377,45 @@ static enum reason judge_stamp(struct judgement *j, struct span token, struct sp
 		return why;
 	if (!tsp_read(octets_of(j->content), s))
 		return REASON_CONTENT_TYPE;
+	at = at ? at : s->time;
 	if ((why = check_attributes(j)) != REASON_ACCEPTED ||
 	    (why = check_digest_algorithm(j, NULL, tsa)) != REASON_ACCEPTED ||
 	    (why = content_fits(j, octets_of(j->content)) ? REASON_ACCEPTED : REASON_CONTENT_ALTERED) != REASON_ACCEPTED ||
 	    (why = add_candidates(j, more, tsa)) != REASON_ACCEPTED ||
 	    (why = find_leaf(j)) != REASON_ACCEPTED ||
-	    (why = chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, at ? at : s->time, &j->chain)) != REASON_ACCEPTED ||
+	    (why = chain_judge(tsa, j->leaf, j->certificates, CHAIN_STAMP, at, now ? now : at, &j->chain)) != REASON_ACCEPTED ||
 	    (why = check_stamp_reference(j)) != REASON_ACCEPTED)
 		return why;
 	return CMS_SignerInfo_verify(j->info) == 1 ? REASON_ACCEPTED : REASON_SIGNATURE_WRONG;
 }
 
-static usec stamp_time(const ASN1_TYPE *token, struct span octets, const struct trust *trust, usec at)
+static usec stamp_time(const ASN1_TYPE *token, struct span octets, const struct trust *trust, usec at, enum reason *why)
 {
 	struct judgement j = { .type = NID_id_smime_ct_TSTInfo };
 	struct stamp s = { .digest = NULL };
-	bool good = token->type == V_ASN1_SEQUENCE &&
-	    judge_stamp(&j, octets_of(token->value.sequence), SPAN_NONE, trust_stamps(trust), 0, &s) == REASON_ACCEPTED && imprint_fits(&s, octets);
+	bool good;
+
+	*why = token->type == V_ASN1_SEQUENCE ?
+	    judge_stamp(&j, octets_of(token->value.sequence), SPAN_NONE, trust_stamps(trust), 0, at, &s) : REASON_TIME_STAMP;
+	good = *why == REASON_ACCEPTED && imprint_fits(&s, octets);
 
 	judgement_release(&j);
 	return good && s.time <= at + STAMP_AHEAD ? s.time : 0;
 }
 
 /* The time of the first good time-stamp over the signature; 0: there is none.
- * *any: there is one, good or not. */
-static usec find_stamp(const struct judgement *j, const struct trust *trust, usec at, bool *any)
+ * *why: what is wrong then. */
+static usec find_stamp(const struct judgement *j, const struct trust *trust, usec at, enum reason *why)
 {
 	int i = CMS_unsigned_get_attr_by_NID(j->info, NID_id_smime_aa_timeStampToken, -1);
 	X509_ATTRIBUTE *a = i < 0 ? NULL : CMS_unsigned_get_attr(j->info, i);
+	enum reason of_chain = REASON_ACCEPTED;
 	usec time = 0;
 
-	*any = a != NULL;
 	for (int k = 0; a && trust_stamps(trust) && !time && k < X509_ATTRIBUTE_count(a) && k < STAMP_LIMIT; k++)
-		time = stamp_time(X509_ATTRIBUTE_get0_type(a, k), octets_of(CMS_SignerInfo_get0_signature(j->info)), trust, at);
+		time = stamp_time(X509_ATTRIBUTE_get0_type(a, k), octets_of(CMS_SignerInfo_get0_signature(j->info)), trust, at, &of_chain);
+	if (a)
+		*why = of_chain == REASON_REVOCATION_UNKNOWN ? of_chain : REASON_TIME_STAMP;
 	return time;
 }
 
@@ -416,20 +424,18 @@ static usec find_stamp(const struct judgement *j, const struct trust *trust, use
 static enum reason read_cades(const struct judgement *j, const struct trust *trust, usec at, struct signer *out)
 {
 	const struct profile *p = trust_profile(trust);
-	bool strong, any = false;
-	enum reason why = check_reference(j, &strong);
+	bool strong;
+	enum reason why = check_reference(j, &strong), below = REASON_CADES_MISSING;
 
 	if (why != REASON_ACCEPTED)
 		return why;
 	if (p->kind == PROFILE_NES && !strong && has_reference(j))
 		return REASON_SIGNER_REFERENCE_WEAK;
 	if (strong && out->signing_time) {
-		out->stamp_time = find_stamp(j, trust, at, &any);
+		out->stamp_time = find_stamp(j, trust, at, &below);
 		out->cades = out->stamp_time ? CADES_T : CADES_B;
 	}
-	if (out->cades >= p->cades)
-		return REASON_ACCEPTED;
-	return any ? REASON_TIME_STAMP : REASON_CADES_MISSING;
+	return out->cades >= p->cades ? REASON_ACCEPTED : below;
 }
 
 /* The person behind a good signature, who must be what the profile demands. */
@@ -508,7 +514,7 @@ enum reason cms_verify_stamp(struct span token, struct span certificates, const 
 	enum reason why;
 
 	*out = (struct stamp){ .digest = NULL };
-	why = judge_stamp(&j, token, certificates, tsa, at, out);
+	why = judge_stamp(&j, token, certificates, tsa, at, 0, out);
 	*revocations = why == REASON_ACCEPTED ? j.revocations : SPAN_NONE;
 	if (why == REASON_ACCEPTED && chain)
 		add_chain(&j, chain);

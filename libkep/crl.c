@@ -119,6 +119,10 @@ static bool add(struct loading *l, X509_CRL *crl)
 {
 	usec until;
 
+	/* OpenSSL would do it for the first message, and look whether it is done without a lock. */
+	if (X509_CRL_get_REVOKED(crl))
+		sk_X509_REVOKED_sort(X509_CRL_get_REVOKED(crl));
+
 	if (!X509_STORE_add_crl(l->store, crl))
 		return false;
 	l->n++;
@@ -209,10 +213,9 @@ static bool signed_by(X509_CRL *crl, X509 *ca, const struct trust *trust, usec a
 
 static bool signed_by_one_of(X509_CRL *crl, const struct trust *trust, usec at, bool *known)
 {
-	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(trust_store(trust));
+	STACK_OF(X509_OBJECT) *all = trust ? X509_STORE_get0_objects(trust_store(trust)) : NULL;
 	bool found = false;
 
-	*known = false;
 	for (int i = 0; i < sk_X509_OBJECT_num(all) && !found; i++) {
 		X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
 
@@ -225,7 +228,7 @@ static bool signed_by_one_of(X509_CRL *crl, const struct trust *trust, usec at, 
 	return found;
 }
 
-static char *name_text(const X509_NAME *name)
+char *crl_name(const X509_NAME *name)
 {
 	unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
 	BIO *out = BIO_new(BIO_s_mem());
@@ -250,7 +253,7 @@ static void fill(X509_CRL *crl, struct crl *out, struct buf *der)
 	buf_clear(der);
 	buf_add(der, span_of((const char *)octets, (size_t)n));
 	OPENSSL_free(octets);
-	out->issuer = name_text(X509_CRL_get_issuer(crl));
+	out->issuer = crl_name(X509_CRL_get_issuer(crl));
 	time_of(X509_CRL_get0_lastUpdate(crl), &out->this_update);
 	time_of(X509_CRL_get0_nextUpdate(crl), &out->next_update);
 	out->delta = X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0;
@@ -260,7 +263,7 @@ static void fill(X509_CRL *crl, struct crl *out, struct buf *der)
 bool crl_judge(struct span octets, const struct trust *trust, usec at, struct crl *out, struct buf *der, struct buf *error)
 {
 	X509_CRL *crl = only(octets, error);
-	bool known, ok = crl && signed_by_one_of(crl, trust, at, &known);
+	bool known = false, ok = crl && (signed_by_one_of(crl, trust, at, &known) || signed_by_one_of(crl, trust_stamps(trust), at, &known));
 
 	memset(out, 0, sizeof *out);
 	if (crl && !ok)
@@ -349,8 +352,7 @@ static bool is_listed(struct span list, struct span url)
 	return false;
 }
 
-/* A URL of printable ASCII and nothing else, as it will be an argument and a log line. */
-static bool is_plain_url(struct span url)
+bool crl_is_url(struct span url)
 {
 	for (size_t i = 0; i < url.n; i++)
 		if (url.p[i] <= ' ' || url.p[i] > '~')
@@ -366,7 +368,7 @@ static void add_url(const GENERAL_NAME *name, struct buf *urls)
 		return;
 	url = span_of((const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
 	              (size_t)ASN1_STRING_length(name->d.uniformResourceIdentifier));
-	if (!is_plain_url(url) || is_listed(buf_span(urls), url))
+	if (!crl_is_url(url) || is_listed(buf_span(urls), url))
 		return;
 	if (urls->n)
 		buf_addc(urls, ' ');
@@ -386,7 +388,7 @@ static void add_points(const X509 *x, int extension, struct buf *urls)
 	CRL_DIST_POINTS_free(points);
 }
 
-void crl_urls(const struct trust *trust, struct buf *urls)
+static void add_urls(const struct trust *trust, struct buf *urls)
 {
 	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(trust_store(trust));
 
@@ -409,4 +411,11 @@ void crl_urls_of(struct span chain, struct buf *urls)
 		add_points(sk_X509_value(certificates, i), NID_crl_distribution_points, urls);
 	sk_X509_pop_free(certificates, X509_free);
 	ERR_clear_error();
+}
+
+void crl_urls(const struct trust *trust, struct buf *urls)
+{
+	add_urls(trust, urls);
+	if (trust_stamps(trust))
+		add_urls(trust_stamps(trust), urls);
 }

@@ -7,6 +7,7 @@
 #include "libkep/buf.h"
 #include "libkep/clock.h"
 
+struct X509_name_st;
 struct x509_store_st;
 struct trust;
 
@@ -30,8 +31,8 @@ struct crl {
 };
 void crl_release(struct crl *c);
 
-/* Is this (PEM or DER) one CRL, issued by a CA that leads to an anchor of trust at
- * that time, and signed by it?  true: *out is filled and *der is its DER form.
+/* Is this (PEM or DER) one CRL, issued by a CA that leads to an anchor of trust (or of its
+ * time-stamps) at that time, and signed by it?  true: *out is filled and *der is its DER form.
  * false: *error says what is wrong. */
 bool crl_judge(struct span octets, const struct trust *trust, usec at, struct crl *out, struct buf *der, struct buf *error);
 
@@ -47,9 +48,14 @@ bool crl_of_chain(struct span octets, struct span chain, usec at, struct crl_fin
 /* Append, as crl_urls() does, the URLs that the certificates of a chain name, the
  * anchor's left out. */
 void crl_urls_of(struct span chain, struct buf *urls);
+/* For ocsp.c: a URL of http or https, of printable ASCII and nothing else, as it will
+ * be an argument and a log line. */
+bool crl_is_url(struct span url);
+/* For ocsp.c: a name in RFC 2253 form and UTF-8, for people; the caller frees it. */
+char *crl_name(const struct X509_name_st *name);
 
 /* Append, each once and blank-separated, the http and https URLs at which the
- * certificates of the trust store - nobody else's - say that CRLs are to be had
+ * certificates of the trust store, and of that of time-stamps - nobody else's - say that CRLs are to be had
  * (cRLDistributionPoints, freshestCRL). */
 void crl_urls(const struct trust *trust, struct buf *urls);
 

@@ -10,6 +10,9 @@ static bool charset_known(struct span s)
 	static const struct span begins[] = { SPAN("iso-8859-"), SPAN("windows-125"), SPAN("cp125") };
 
 	s = span_cut(&s, '*');          /* a language may follow, RFC 2231 section 5 */
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_alnum(s.p[i]) && s.p[i] != '-')
+			return false;
 	if (span_caseeq(s, SPAN("utf-8")) || span_caseeq(s, SPAN("us-ascii")))
 		return true;
 	for (size_t i = 0; i < COUNT_OF(begins); i++)

@@ -1,5 +1,6 @@
 #include "libkep/memo.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <pthread.h>
@@ -18,6 +19,8 @@ struct entry {
 };
 
 struct memo {
+	time_t         *moments;        /* in no order: kept seldom, recalled often */
+	size_t          n_moments, room;
 	pthread_mutex_t lock;
 	struct entry    entries[MEMO_SIZE];
 };
@@ -37,7 +40,37 @@ void memo_free(struct memo *m)
 	for (size_t i = 0; i < MEMO_SIZE; i++)
 		sk_X509_pop_free(m->entries[i].chain, X509_free);
 	pthread_mutex_destroy(&m->lock);
+	free(m->moments);
 	free(m);
+}
+
+static bool seconds(const ASN1_TIME *t, time_t *out)
+{
+	struct tm tm;
+
+	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
+		return false;
+	*out = timegm(&tm);
+	return true;
+}
+
+static void add_moment(struct memo *m, time_t t)
+{
+	if (m->n_moments == m->room) {
+		m->room = m->room ? 2 * m->room : 64;
+		m->moments = mem_grow(m->moments, m->room * sizeof *m->moments);
+	}
+	m->moments[m->n_moments++] = t;
+}
+
+void memo_divide(struct memo *m, const ASN1_TIME *time, usec later)
+{
+	time_t t;
+
+	if (!seconds(time, &t))
+		return;
+	add_moment(m, t);
+	add_moment(m, t + (time_t)(later / 1000000));
 }
 
 static bool add_certificate(struct digest *d, const X509 *x)
@@ -85,48 +118,54 @@ STACK_OF(X509) *memo_recall(struct memo *m, const unsigned char key[SHA256_SIZE]
 	return chain;
 }
 
-static bool seconds(const ASN1_TIME *t, time_t *out)
+/* What begins or ends at b does so at b itself, as OpenSSL judges it. */
+static void narrow(struct entry *e, time_t at, time_t b)
 {
-	struct tm tm;
-
-	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
-		return false;
-	*out = timegm(&tm);
-	return true;
+	if (b <= at)
+		e->from = b > e->from ? b : e->from;
+	else
+		e->until = b < e->until ? b : e->until;
 }
 
-/* When all of the chain is valid.  false: one of them does not say. */
-static bool find_times(STACK_OF(X509) *chain, time_t *from, time_t *until)
+/* false: one of them does not say when it is valid. */
+static bool narrow_to(struct entry *e, time_t at, STACK_OF(X509) *certificates)
 {
 	time_t first, last;
 
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		const X509 *x = sk_X509_value(chain, i);
+	for (int i = 0; i < sk_X509_num(certificates); i++) {
+		const X509 *x = sk_X509_value(certificates, i);
 
 		if (!seconds(X509_get0_notBefore(x), &first) || !seconds(X509_get0_notAfter(x), &last))
 			return false;
-		*from = i == 0 || first > *from ? first : *from;
-		*until = i == 0 || last < *until ? last : *until;
+		narrow(e, at, first);
+		narrow(e, at, last);
 	}
-	return sk_X509_num(chain) > 0;
+	return true;
 }
 
-void memo_keep(struct memo *m, const unsigned char key[SHA256_SIZE], STACK_OF(X509) *chain)
+/* The span of time around `at` in which nothing changes. */
+static bool find_times(const struct memo *m, struct entry *e, time_t at, STACK_OF(X509) *others)
 {
-	STACK_OF(X509) *kept = NULL, *old;
-	struct entry *e = place_of(m, key);
-	time_t from = 0, until = 0;
+	if (!narrow_to(e, at, e->chain) || !narrow_to(e, at, others))
+		return false;
+	for (size_t i = 0; i < m->n_moments; i++)
+		narrow(e, at, m->moments[i]);
+	return true;
+}
 
-	if (!find_times(chain, &from, &until))
+void memo_keep(struct memo *m, const unsigned char key[SHA256_SIZE], STACK_OF(X509) *chain, STACK_OF(X509) *others, usec at)
+{
+	struct entry fresh = { .from = LONG_MIN, .until = LONG_MAX, .chain = chain }, *e = place_of(m, key);
+	STACK_OF(X509) *old;
+
+	if (!find_times(m, &fresh, (time_t)(at / 1000000), others))
 		return;
-	if (!(kept = X509_chain_up_ref(chain)))
+	if (!(fresh.chain = X509_chain_up_ref(chain)))
 		log_fatal("out of memory");
+	memcpy(fresh.key, key, SHA256_SIZE);
 	pthread_mutex_lock(&m->lock);
 	old = e->chain;
-	memcpy(e->key, key, SHA256_SIZE);
-	e->from = from;
-	e->until = until;
-	e->chain = kept;
+	*e = fresh;
 	pthread_mutex_unlock(&m->lock);
 	sk_X509_pop_free(old, X509_free);
 }

@@ -1,6 +1,7 @@
 #include "libkep/outline.h"
 
 #include "libkep/der.h"
+#include "libkep/pss.h"
 
 enum { KEY_ID = 0x80, ATTRIBUTE_DEPTH = 16 };
 
@@ -15,6 +16,7 @@ struct signer_info {
 	struct span digest, only_digest;        /* the SignerInfo's; the first of digestAlgorithms */
 	size_t      n_digests;
 	struct span algorithm;          /* of the signature */
+	struct span parameters;         /* of that algorithm */
 	bool        signed_der, signed_twice, countersigned;
 	size_t      n_signed, n_unsigned;
 };
@@ -49,14 +51,15 @@ static enum reason type_reason(struct span oid)
 
 /* -- reading ------------------------------------------------------------------ */
 
-/* AlgorithmIdentifier: its OBJECT IDENTIFIER. */
-static bool read_algorithm(struct span *in, struct span *oid)
+/* AlgorithmIdentifier: its OBJECT IDENTIFIER, and the whole of what stands behind it. */
+static bool read_algorithm(struct span *in, struct span *oid, struct span *parameters)
 {
 	struct der e, name;
 
 	if (!expect(in, DER_SEQUENCE, &e) || !expect(&e.inside, DER_OBJECT, &name))
 		return false;
 	*oid = name.inside;
+	*parameters = e.inside;
 	return e.inside.n == 0 || (ber_next(&e.inside, &name) && e.inside.n == 0);
 }
 
@@ -73,10 +76,10 @@ static bool read_version(struct span *in, int *version)
 
 static enum reason read_digests(struct span set, struct signer_info *s)
 {
-	struct span oid;
+	struct span oid, parameters;
 
 	for (s->n_digests = 0; set.n; s->n_digests++) {
-		if (!read_algorithm(&set, &oid))
+		if (!read_algorithm(&set, &oid, &parameters))
 			return REASON_SIGNATURE_DER;
 		if (s->n_digests == 0)
 			s->only_digest = oid;
@@ -172,17 +175,18 @@ static enum reason read_unsigned(struct span *in, struct signer_info *s)
 
 static enum reason read_info(struct span in, struct outline *o, struct signer_info *s)
 {
+	struct span parameters;
 	struct der e;
 	enum reason why;
 
 	if (!read_version(&in, &s->version) || !ber_next(&in, &e) || (e.tag != DER_SEQUENCE && e.tag != KEY_ID))
 		return REASON_SIGNATURE_DER;
 	s->by_key_id = e.tag == KEY_ID;
-	if (!read_algorithm(&in, &s->digest))
+	if (!read_algorithm(&in, &s->digest, &parameters))
 		return REASON_SIGNATURE_DER;
 	if ((why = read_signed(&in, o, s)) != REASON_ACCEPTED)
 		return why;
-	if (!read_algorithm(&in, &s->algorithm) || !expect(&in, DER_OCTETS, &e))
+	if (!read_algorithm(&in, &s->algorithm, &s->parameters) || !expect(&in, DER_OCTETS, &e))
 		return REASON_SIGNATURE_DER;
 	if ((why = read_unsigned(&in, s)) != REASON_ACCEPTED)
 		return why;
@@ -257,7 +261,6 @@ static bool algorithm_agrees(const struct signer_info *s)
 #define SHA_2_DSA "\x60\x86\x48\x01\x65\x03\x04\x03"
 	static const struct { struct span algorithm, digest; } rows[] = {
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"), SPAN_NONE },            /* rsaEncryption: says none */
-		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"), SPAN_NONE },            /* RSASSA-PSS: in its parameters */
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), SPAN(SHA_2 "\x01") },   /* sha256WithRSAEncryption */
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), SPAN(SHA_2 "\x02") },
 		{ SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), SPAN(SHA_2 "\x03") },
@@ -275,6 +278,8 @@ static bool algorithm_agrees(const struct signer_info *s)
 		{ SPAN(SHA_2_DSA "\x02"),                         SPAN(SHA_2 "\x01") },
 	};
 
+	if (span_eq(s->algorithm, SPAN("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a")))      /* RSASSA-PSS */
+		return pss_agrees(s->parameters, s->digest);
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (span_eq(s->algorithm, rows[i].algorithm))
 			return !rows[i].digest.p || span_eq(s->digest, rows[i].digest);

@@ -37,7 +37,8 @@ struct outline {
  *   no-signer, two-signers
  *   signature-version    a version that RFC 5652 section 5.1 or 5.3 does not give to what is there
  *   digest-algorithms    digestAlgorithms is not the one digest of the SignerInfo
- *   signature-algorithm  unknown, or names another digest than the SignerInfo's
+ *   signature-algorithm  unknown, or names another digest than the SignerInfo's, or
+ *                        parameters that pss.h refuses
  *   signed-attributes-der  they are not DER
  *   signed-attributes    one of them stands twice
  *   countersignature     an unsigned attribute is one: a second signer, whom nobody judges */

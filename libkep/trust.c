@@ -5,13 +5,17 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "libkep/chain.h"
 #include "libkep/crl.h"
 #include "libkep/digest.h"
 #include "libkep/folder.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 #include "libkep/memo.h"
+#include "libkep/ocsp.h"
+#include "libkep/proven.h"
 
 #define FILE_LIMIT     (16u << 20)
 #define CHAIN_DEPTH    6
@@ -36,6 +40,8 @@ struct trust {
 	usec               crls_until;
 	struct known      *known;
 	struct memo       *memo;
+	struct proven     *proven;
+	struct ocsp       *ocsp;        /* NULL: there are no responses */
 	struct trust      *tsa;         /* of time-stamping authorities, or NULL */
 };
 
@@ -176,7 +182,7 @@ static bool read_rules(struct trust *t, const struct conf *conf, struct buf *err
 		return false;
 	if (revocation == 1 && !*conf->trust_crls)
 		return complain(error, "revocation = required", "trust_crls names no folder of CRLs; set it, and fill it with kepctl trust refresh");
-	t->rules.revocation = revocation != 2 && *conf->trust_crls;
+	t->rules.revocation = revocation != 2 && (*conf->trust_crls || *conf->trust_ocsp);
 	t->rules.crl_grace = conf->crl_grace;
 	return true;
 }
@@ -193,8 +199,45 @@ static bool blame(struct buf *error, const char *key)
 
 static bool add_crls(struct trust *t, const struct conf *conf, struct buf *error)
 {
-	return !t->rules.revocation || crl_load(t->store, conf->trust_crls, conf->crl_size_limit, &t->crls, &t->crls_until, error) ||
-	    blame(error, "trust_crls");
+	return !t->rules.revocation || !*conf->trust_crls ||
+	    crl_load(t->store, conf->trust_crls, conf->crl_size_limit, &t->crls, &t->crls_until, error) || blame(error, "trust_crls");
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+const char *trust_ocsp_folder(const struct conf *conf)
+{
+	if (*conf->trust_ocsp)
+		return conf->trust_ocsp;
+	return *conf->trust_crls && is_folder(conf->trust_crls) ? conf->trust_crls : NULL;
+}
+
+static bool add_responses(struct trust *t, const struct conf *conf, struct buf *error)
+{
+	const char *path = trust_ocsp_folder(conf);
+
+	return !t->rules.revocation || !path || (t->ocsp = ocsp_load(path, conf->crl_grace, error)) || blame(error, "trust_ocsp");
+}
+
+/* When what chains are judged by begins and ends to count. */
+static void divide(struct trust *t)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(t->store);
+
+	for (int i = 0; t->rules.revocation && i < sk_X509_OBJECT_num(all); i++) {
+		const X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+
+		memo_divide(t->memo, x ? X509_get0_notBefore(x) : X509_CRL_get0_lastUpdate(crl), 0);
+		memo_divide(t->memo, x ? X509_get0_notAfter(x) : X509_CRL_get0_nextUpdate(crl), t->rules.crl_grace);
+	}
+	if (t->ocsp)
+		ocsp_divide(t->ocsp, t->memo);
 }
 
 /* -- life --------------------------------------------------------------------- */
@@ -207,8 +250,10 @@ static struct trust *make(void)
 	t->known = mem_new(sizeof *t->known);
 	pthread_mutex_init(&t->known->lock, NULL);
 	t->memo = memo_new();
+	t->proven = proven_new();
 	if (!(t->store = X509_STORE_new()))
 		log_fatal("out of memory");
+	chain_prepare(t->store);
 	return t;
 }
 
@@ -239,10 +284,16 @@ struct trust *trust_load_past(const char *path, struct buf *error)
 	return made(t, ok);
 }
 
-/* Their revocation is not looked at. */
 static bool add_stamps(struct trust *t, const struct conf *conf, struct buf *error)
 {
-	return !*conf->tsa_anchors || (t->tsa = trust_load(conf->tsa_anchors, error)) || blame(error, "tsa_anchors");
+	struct trust *tsa;
+
+	if (!*conf->tsa_anchors)
+		return true;
+	if (!(tsa = trust_load(conf->tsa_anchors, error)))
+		return blame(error, "tsa_anchors");
+	trust_take_stamps(t, tsa);
+	return true;
 }
 
 struct trust *trust_configure(const struct conf *conf, struct buf *error)
@@ -251,8 +302,11 @@ struct trust *trust_configure(const struct conf *conf, struct buf *error)
 	bool ok = read_rules(t, conf, error) && set_policies(t, conf, error);
 
 	set_rules(t);
-	return made(t, ok && (add_anchors(t, conf->trust_anchors, error) || blame(error, "trust_anchors")) && add_crls(t, conf, error) &&
-	    add_stamps(t, conf, error));
+	ok = ok && (add_anchors(t, conf->trust_anchors, error) || blame(error, "trust_anchors")) && add_crls(t, conf, error) &&
+	    add_responses(t, conf, error) && add_stamps(t, conf, error);
+	if (ok)
+		divide(t);
+	return made(t, ok);
 }
 
 void trust_demand(struct trust *t, const struct profile *p)
@@ -268,8 +322,20 @@ const struct profile *trust_profile(const struct trust *t)
 
 void trust_take_stamps(struct trust *t, struct trust *tsa)
 {
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(t->store);
+
 	trust_free(t->tsa);
 	t->tsa = tsa;
+	if (!tsa)
+		return;
+	tsa->rules = t->rules;
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+
+		if (crl && X509_STORE_add_crl(tsa->store, crl) != 1)
+			log_fatal("out of memory");
+	}
+	set_rules(tsa);
 }
 
 const struct trust *trust_stamps(const struct trust *t)
@@ -288,6 +354,8 @@ void trust_free(struct trust *t)
 	pthread_mutex_destroy(&t->known->lock);
 	free(t->known);
 	memo_free(t->memo);
+	proven_free(t->proven);
+	ocsp_free(t->ocsp);
 	free(t);
 }
 
@@ -321,16 +389,35 @@ void trust_describe(const struct trust *t, const struct conf *conf, struct buf *
 {
 	buf_clear(out);
 	buf_adds(out, conf->trust_anchors);
-	if (t->rules.revocation)
+	if (t->rules.revocation && *conf->trust_crls)
 		buf_addf(out, " and %s", conf->trust_crls);
+	if (t->rules.revocation && *conf->trust_ocsp)
+		buf_addf(out, " and %s", conf->trust_ocsp);
 	buf_addf(out, ": %zu trust anchor%s", t->anchors, t->anchors == 1 ? "" : "s");
 	if (!t->rules.revocation)
 		buf_adds(out, ", revocation is not checked");
-	else if (t->crls == 0)
+	else if (t->crls == 0 && !trust_responses(t))
 		buf_adds(out, ", no CRL: every signature is answered 451 until kepctl trust refresh has fetched some");
 	else
 		buf_addf(out, ", %zu CRL%s", t->crls, t->crls == 1 ? "" : "s");
 	say_until(t->crls_until, out);
+	if (trust_responses(t))
+		buf_addf(out, ", %zu OCSP response%s", trust_responses(t), trust_responses(t) == 1 ? "" : "s");
+}
+
+size_t trust_responses(const struct trust *t)
+{
+	return ocsp_count(t->ocsp);
+}
+
+const struct ocsp *trust_ocsp(const struct trust *t)
+{
+	return t->ocsp;
+}
+
+struct proven *trust_proven(const struct trust *t)
+{
+	return t->proven;
 }
 
 struct memo *trust_memo(const struct trust *t)

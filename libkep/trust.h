@@ -1,8 +1,8 @@
 /* trust.h - the trust anchors of e-signatures, the CRLs, and how chains are judged.
  * All that is const once loaded; a reload makes a new trust and swaps the pointer.
- * It also remembers decoded certificates of signers that were trusted, and their
- * chains (memo.h), behind locks of their own, so that the next signature of the
- * same people costs less; that changes no answer. */
+ * It also remembers decoded certificates of signers that were trusted, their chains
+ * (memo.h), and CRLs whose signature is good (proven.h), behind locks of their own,
+ * so that the next signature costs less; that changes no answer. */
 #ifndef KEP_TRUST_H
 #define KEP_TRUST_H
 
@@ -11,12 +11,14 @@
 #include "libkep/profile.h"
 
 struct trust_rules {
-	bool revocation;        /* every certificate but the anchor is looked up in the CRLs */
-	usec crl_grace;         /* a CRL serves so long after its nextUpdate */
+	bool revocation;        /* every certificate is looked up in the CRLs, a signer's also in the OCSP responses */
+	usec crl_grace;         /* they serve so long after their nextUpdate */
 	bool past;              /* CRLs of any time serve, an entry counts from its date on, and none need be there */
 };
 
 struct memo;
+struct ocsp;
+struct proven;
 struct trust;
 struct x509_st;
 struct x509_store_st;
@@ -35,7 +37,8 @@ void trust_free(struct trust *t);
  * before t is shared.  Copied. */
 void trust_demand(struct trust *t, const struct profile *p);
 const struct profile *trust_profile(const struct trust *t);
-/* Take tsa over as what time-stamping authorities must lead to; before t is shared. */
+/* Take tsa over as what time-stamping authorities must lead to; before t is shared.
+ * The CRLs of t speak of them, too. */
 void trust_take_stamps(struct trust *t, struct trust *tsa);
 /* NULL: no time-stamp is trusted. */
 const struct trust *trust_stamps(const struct trust *t);
@@ -47,6 +50,8 @@ size_t trust_count(const struct trust *t);
 const struct trust_rules *trust_rules(const struct trust *t);
 /* How many CRLs there are; *until: when the first of them wants to be replaced (0: none does). */
 size_t trust_crls(const struct trust *t, usec *until);
+/* How many OCSP responses there are. */
+size_t trust_responses(const struct trust *t);
 /* "FOLDERS: 3 trust anchors, 5 CRLs, the first to be replaced by ..." for the log;
  * conf is what it was made with. */
 void trust_describe(const struct trust *t, const struct conf *conf, struct buf *out);
@@ -54,6 +59,12 @@ void trust_describe(const struct trust *t, const struct conf *conf, struct buf *
 struct x509_store_st *trust_store(const struct trust *t);
 /* For chain.c: the chains found good with this trust. */
 struct memo *trust_memo(const struct trust *t);
+/* For chain.c: the CRLs found well signed with this trust. */
+struct proven *trust_proven(const struct trust *t);
+/* For chain.c: the OCSP responses; NULL: there are none. */
+const struct ocsp *trust_ocsp(const struct trust *t);
+/* Where the OCSP responses are: trust_ocsp, or the folder of trust_crls; NULL: nowhere. */
+const char *trust_ocsp_folder(const struct conf *conf);
 /* For cms.c: the decoded certificate of these octets; the caller frees it.
  * NULL: it is not exactly one certificate. */
 struct x509_st *trust_certificate(const struct trust *t, struct span der);

@@ -108,15 +108,14 @@ static bool ready(const struct ask *a, short events)
 static enum outcome put_question(struct ask *a)
 {
 	for (size_t done = 0; done < a->out.n; ) {
-		ssize_t n;
+		ssize_t n = send(a->fd, a->out.p + done, a->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (!ready(a, POLLOUT))
-			return FAILED;
-		n = send(a->fd, a->out.p + done, a->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0)
 			done += (size_t)n;
 		else if (errno != EAGAIN && errno != EINTR)
 			return HUNG_UP;
+		else if (!ready(a, POLLOUT))
+			return FAILED;
 	}
 	return ANSWERED;
 }

@@ -16,9 +16,10 @@
 
 #define BACKLOG 256
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
-#define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY)
-/* DATA is answered: it is where ordinary mail is let go, so that its content is
- * not even sent to us. */
+/* Only recipients and the dot are answered.  An answer at DATA could let go of
+ * ordinary mail before its content is sent to us, but would cost each KEP message
+ * a round trip, and with libmilter's pool of threads that is four wake-ups. */
+#define NO_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY)
 #define STEPS (NO_REPLY | SMFIP_NOUNKNOWN | SMFIP_RCPT_REJ | SMFIP_HDR_LEADSPC)
 
 /* libmilter's prototypes know no const. */
@@ -134,9 +135,9 @@ static bool is_local(SMFICTX *ctx)
 static sfsistat on_mail(SMFICTX *ctx, char **argv)
 {
 	struct link *l = link_of(ctx);
-	enum reason why = session_mail(l->session, span_str(argv[0]), macro(ctx, "{auth_authen}"), is_local(ctx));
 
-	return answer(ctx, why);
+	session_mail(l->session, span_str(argv[0]), macro(ctx, "{auth_authen}"), is_local(ctx));
+	return quiet(l, SMFIP_NR_MAIL);
 }
 
 static struct span orcpt_of(char **argv)
@@ -173,7 +174,8 @@ static sfsistat on_data(SMFICTX *ctx)
 	struct link *l = link_of(ctx);
 
 	session_queue_id(l->session, macro(ctx, "i"));
-	return session_data(l->session) ? SMFIS_CONTINUE : SMFIS_ACCEPT;
+	session_data(l->session);
+	return quiet(l, SMFIP_NR_DATA);
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
@@ -222,7 +224,7 @@ static sfsistat on_eom(SMFICTX *ctx)
 	session_queue_id(l->session, macro(ctx, "i"));
 	why = session_end(l->session, anchors_trust(anchors), clock_now());
 	anchors_give(anchors);
-	if (why == REASON_ACCEPTED && !change_header(ctx, l->session))
+	if (why == REASON_ACCEPTED && *session_kep_id(l->session) && !change_header(ctx, l->session))
 		why = REASON_UNAVAILABLE;
 	session_abort(l->session);
 	return answer(ctx, why);

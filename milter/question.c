@@ -45,11 +45,6 @@ static void put(const struct asker *asker, jdoc *q, struct answer *out)
 	jdoc_free(q);
 }
 
-void question_mail(const struct asker *asker, const struct party *p, struct answer *out)
-{
-	put(asker, begin("mail", p), out);
-}
-
 void question_rcpt(const struct asker *asker, const struct party *p, const char *rcpt, struct answer *out)
 {
 	jdoc *q = begin("rcpt", p);

@@ -28,7 +28,7 @@ struct party {
 
 struct answer {
 	enum reason why;
-	bool kep;               /* the address is a KEP address; ordinary mail otherwise */
+	bool kep;               /* the sender is a KEP address (a refusal: sender or recipient is) */
 	bool provider;          /* the sender belongs to another provider */
 	char kep_id[KEP_ID_SIZE];       /* "" unless a submission was accepted */
 };
@@ -41,7 +41,6 @@ struct judged {
 	enum reason             why;
 };
 
-void question_mail(const struct asker *asker, const struct party *p, struct answer *out);
 void question_rcpt(const struct asker *asker, const struct party *p, const char *rcpt, struct answer *out);
 /* Record the message.  REASON_ACCEPTED: it is recorded and out->kep_id is its name. */
 void question_submit(const struct asker *asker, const struct party *p, const struct judged *m, struct answer *out);

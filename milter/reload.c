@@ -70,7 +70,7 @@ static void reload(const struct conf *conf)
 static uint64_t mark(const struct conf *conf)
 {
 	return folder_mark(conf->trust_anchors) + 3 * (*conf->trust_crls ? folder_mark(conf->trust_crls) : 0) +
-	    5 * (*conf->tsa_anchors ? folder_mark(conf->tsa_anchors) : 0);
+	    5 * (*conf->tsa_anchors ? folder_mark(conf->tsa_anchors) : 0) + 7 * (*conf->trust_ocsp ? folder_mark(conf->trust_ocsp) : 0);
 }
 
 /* Wait for a signal, or until it is time to look again; true: a signal came. */

@@ -21,9 +21,14 @@ struct session {
 	char            *sender;        /* folded, or as it came */
 	char            *login;
 	struct addr      from;          /* the sender where it can be read */
+	bool             readable;      /* from is the sender */
+	bool             known;         /* the next two were told, with the first recipient that was taken */
 	bool             kep;           /* the sender is a KEP address */
 	bool             provider;      /* of another provider */
+	bool             heard;         /* a question about it had a real answer */
+	bool             mute;          /* the first one had none: more would not either */
 	bool             local;
+	bool             passing;       /* ordinary mail: its content is not looked at */
 	size_t           count;         /* recipients taken */
 	struct addr_list accepted, offered;
 	enum reason      held;          /* what stands against a local submission */
@@ -51,7 +56,7 @@ static void forget(struct session *s)
 	addr_list_release(&s->offered);
 	strip_clear(&s->strip);
 	s->queue_id[0] = s->kep_id[0] = '\0';
-	s->kep = s->provider = s->local = false;
+	s->readable = s->known = s->kep = s->provider = s->heard = s->mute = s->local = s->passing = false;
 	s->count = 0;
 	s->held = s->fault = REASON_ACCEPTED;
 }
@@ -147,30 +152,27 @@ static void hold(struct session *s, enum reason why)
 		s->held = why;
 }
 
-enum reason session_mail(struct session *s, struct span sender, const char *login, bool local)
+void session_mail(struct session *s, struct span sender, const char *login, bool local)
 {
-	struct party p;
-	struct answer a;
-	bool readable;
-
 	session_abort(s);
-	readable = addr_parse(&s->from, sender);
-	s->sender = readable ? mem_str(s->from.text) : mem_span(bare(sender));
+	s->readable = addr_parse(&s->from, sender);
+	s->sender = s->readable ? mem_str(s->from.text) : mem_span(bare(sender));
 	s->login = mem_str(login ? login : "");
 	s->local = local;
-	p = party(s);
-	question_mail(&s->asker, &p, &a);
-	if (a.why == REASON_ACCEPTED && a.kep && (!readable || addr_empty(&s->from)))
-		a.why = REASON_ADDRESS_SYNTAX;
-	s->kep = a.kep;
-	s->provider = a.provider;
-	if (local) {
-		hold(s, a.kep ? REASON_LOCAL_SUBMISSION : a.why);
-		return REASON_ACCEPTED;
+}
+
+/* What the answer about a recipient that may be taken tells of the sender.
+ * false: not what was told before; the directory has changed. */
+static bool learn(struct session *s, const struct answer *a)
+{
+	bool same = !s->known || (a->kep == s->kep && a->provider == s->provider);
+
+	if (!s->known) {
+		s->known = true;
+		s->kep = a->kep;
+		s->provider = a->provider;
 	}
-	if (a.why != REASON_ACCEPTED)
-		log_refused(s, NULL, a.why);
-	return a.why;
+	return same;
 }
 
 /* Ask about one recipient; rcpt is NULL where it cannot be read. */
@@ -181,27 +183,31 @@ static enum reason ask_rcpt(struct session *s, const struct addr *rcpt, const ch
 	struct answer a;
 
 	*kep = s->kep;
+	if (s->mute)            /* every question would wait as long as that one did */
+		return REASON_UNAVAILABLE;
 	if (s->kep && !s->local && s->accepted.n >= s->conf->recipient_limit)
 		return REASON_TOO_MANY_RECIPIENTS;
 	question_rcpt(&s->asker, &p, text, &a);
 	*kep = a.kep;
+	s->heard = s->heard || a.why != REASON_UNAVAILABLE;
+	s->mute = !s->heard;
 	if (a.why != REASON_ACCEPTED)
 		return a.why;
-	if (a.kep != s->kep)    /* the directory changed since MAIL */
+	if (!learn(s, &a))
 		return REASON_UNAVAILABLE;
 	if (!a.kep)
 		return REASON_ACCEPTED;
-	if (!rcpt)
+	if (!s->readable || addr_empty(&s->from) || !rcpt)
 		return REASON_ADDRESS_SYNTAX;
 	if (orcpt.p && !(addr_parse_orcpt(&original, orcpt) && addr_eq(&original, rcpt)))
 		return REASON_ORCPT_MISMATCH;
 	return REASON_ACCEPTED;
 }
 
-/* Lists are kept for KEP mail only, and never longer than the limit. */
+/* Lists are kept for what may be KEP mail only, and never longer than the limit. */
 static void remember(const struct session *s, struct addr_list *list, const struct addr *rcpt)
 {
-	if (rcpt && (s->kep || s->local) && list->n < s->conf->recipient_limit)
+	if (rcpt && (s->kep || !s->known || s->local) && list->n < s->conf->recipient_limit)
 		addr_list_add(list, rcpt);
 }
 
@@ -210,8 +216,7 @@ enum reason session_rcpt(struct session *s, struct span text, struct span orcpt)
 	struct addr a, *rcpt = addr_parse(&a, text) && !addr_empty(&a) ? &a : NULL;
 	char *raw = rcpt ? mem_str(a.text) : mem_span(bare(text));
 	bool kep = false;
-	/* Every question would wait as long as the first one did. */
-	enum reason why = s->local && s->held == REASON_UNAVAILABLE ? REASON_UNAVAILABLE : ask_rcpt(s, rcpt, raw, orcpt, &kep);
+	enum reason why = ask_rcpt(s, rcpt, raw, orcpt, &kep);
 
 	if (s->local) {
 		hold(s, kep ? REASON_LOCAL_SUBMISSION : why);
@@ -237,25 +242,27 @@ void session_rcpt_refused(struct session *s, struct span text)
 		remember(s, &s->offered, &a);
 }
 
-bool session_data(struct session *s)
+void session_data(struct session *s)
 {
 	char from[SHOWN_SIZE];
 
-	if (!s->kep && s->held == REASON_ACCEPTED) {
+	if (s->known && !s->kep && s->held == REASON_ACCEPTED) {
 		log_info("%s: passed from=%s nrcpt=%zu: ordinary mail", name_of_message(s), shown(from, span_str(s->sender)), s->count);
-		return false;
-	}
-	if (s->gate)
+		s->passing = true;
+	} else if (s->gate) {
 		gate_restart(s->gate);
-	else
+	} else {
 		s->gate = gate_new(s->conf);
-	return true;
+	}
 }
 
 void session_field(struct session *s, struct span name, struct span value)
 {
-	enum reason fault = strip_look(&s->strip, s->host, s->conf->header_count_limit, name, value);
+	enum reason fault;
 
+	if (s->passing)
+		return;
+	fault = strip_look(&s->strip, s->host, s->conf->header_count_limit, name, value);
 	if (s->fault == REASON_ACCEPTED)
 		s->fault = fault;
 	gate_field(s->gate, name, value);
@@ -263,12 +270,14 @@ void session_field(struct session *s, struct span name, struct span value)
 
 void session_end_of_header(struct session *s)
 {
-	gate_end_of_header(s->gate);
+	if (!s->passing)
+		gate_end_of_header(s->gate);
 }
 
 void session_body(struct session *s, struct span octets)
 {
-	gate_push(s->gate, octets);
+	if (!s->passing)
+		gate_push(s->gate, octets);
 }
 
 static enum reason judge(const struct session *s, const struct verdict *v)
@@ -313,6 +322,8 @@ enum reason session_end(struct session *s, const struct trust *trust, usec now)
 	struct verdict v;
 	struct judged m = { s->queue_id, &s->accepted, &v, REASON_UNAVAILABLE };
 
+	if (s->passing)
+		return REASON_ACCEPTED;
 	memset(&v, 0, sizeof v);
 	gate_finish(s->gate, trust, now, &v);
 	m.why = judge(s, &v);

@@ -31,16 +31,17 @@ void session_client(struct session *s, const char *address);
 void session_queue_id(struct session *s, const char *id);
 
 /* MAIL FROM: a new message.  sender with or without angle brackets; login NULL
- * or "": none; local: submitted with sendmail(1). */
-enum reason session_mail(struct session *s, struct span sender, const char *login, bool local);
+ * or "": none; local: submitted with sendmail(1).  What stands against the sender
+ * is said with each recipient, as Postfix does itself (smtpd_delay_reject): that
+ * is one question less a message. */
+void session_mail(struct session *s, struct span sender, const char *login, bool local);
 /* RCPT TO; orcpt: the value of its ORCPT parameter, or SPAN_NONE. */
 enum reason session_rcpt(struct session *s, struct span rcpt, struct span orcpt);
 /* RCPT TO that somebody else has refused, such as kep-policyd as policy service:
  * it was offered, and may stand in To or Cc. */
 void session_rcpt_refused(struct session *s, struct span rcpt);
-/* DATA.  true: the message is to be judged; false: it is ordinary mail, passes
- * untouched, and no more is to be told about it. */
-bool session_data(struct session *s);
+/* DATA: there are no more recipients. */
+void session_data(struct session *s);
 
 /* The content, as the milter protocol brings it (SMFIP_HDR_LEADSPC negotiated). */
 void session_field(struct session *s, struct span name, struct span value);
@@ -48,7 +49,8 @@ void session_end_of_header(struct session *s);
 void session_body(struct session *s, struct span octets);
 
 /* The dot: judge, have it recorded, and only then answer.  REASON_ACCEPTED:
- * session_kep_id() and session_strip() say what to change in the header. */
+ * session_kep_id() and session_strip() say what to change in the header; the id
+ * is empty where ordinary mail passes untouched. */
 enum reason session_end(struct session *s, const struct trust *trust, usec now);
 const char *session_kep_id(const struct session *s);
 const struct strip *session_strip(const struct session *s);

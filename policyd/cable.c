@@ -47,6 +47,14 @@ static void watch(void *arg, int fd, bool readable, bool writable)
 		log_fatal("libevent: the database's socket cannot be watched");
 }
 
+/* As if the socket could be written: behind what else is active in this turn. */
+static void turn(void *arg)
+{
+	const struct cable *c = arg;
+
+	event_active(c->watch, EV_WRITE, 0);
+}
+
 static void timer(void *arg, unsigned ms)
 {
 	const struct cable *c = arg;
@@ -71,7 +79,7 @@ static void notify(void *arg, const char *channel, const char *payload)
 
 struct cable *cable_new(struct event_base *base, const char *conninfo, const char *name, const struct cable_hooks *hooks, void *arg)
 {
-	static const struct pg_hooks pg_hooks = { watch, timer, state, notify };
+	static const struct pg_hooks pg_hooks = { watch, timer, state, notify, turn };
 	struct cable *c = mem_new(sizeof *c);
 
 	c->base = base;

@@ -331,8 +331,12 @@ static size_t take_message(struct lmtp *s, struct span in)
 	enum dots_step step;
 
 	while ((step = dots_next(&s->dots, &rest, &piece)) == DOTS_PIECE) {
+		size_t room = s->size < s->limit ? s->limit - s->size : 0;
+
 		s->size += piece.n;
-		if (piece.n && s->size <= s->limit)
+		if (piece.n > room)
+			piece.n = room;
+		if (piece.n)
 			s->hooks->octets(s->arg, piece);
 	}
 	if (step == DOTS_END)

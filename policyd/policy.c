@@ -20,6 +20,8 @@ struct policy {
 	size_t          outstanding;    /* answers of directory and database to come */
 	struct buf      instance;       /* of the transaction the next three belong to */
 	uint64_t        transaction;    /* counts them */
+	struct buf      queue_id, count;        /* what DATA said and END-OF-MESSAGE has not yet written; empty: nothing */
+	usec            data_at;
 	size_t          writes;         /* not answered yet */
 	bool            failed;         /* one of its writes was not done */
 	struct buf      held;           /* action to answer when no write is open; empty: none */
@@ -38,6 +40,8 @@ static void settle(struct policy *p)
 	buf_release(&p->text);
 	buf_release(&p->instance);
 	buf_release(&p->held);
+	buf_release(&p->queue_id);
+	buf_release(&p->count);
 	free(p);
 }
 
@@ -112,14 +116,19 @@ static void written(void *arg, enum pg_answer a, const struct pg_rows *rows, con
 	settle(p);
 }
 
-static void put(struct policy *p, const char *sql, const struct pg_params *params, bool durable)
+enum urgency { DURABLE, NOW, LATER };
+
+static void put(struct policy *p, const char *sql, const struct pg_params *params, enum urgency urgency)
 {
 	struct write *w = mem_new(sizeof *w);
 
 	*w = (struct write){ p, p->transaction };
 	p->writes++;
 	p->outstanding++;
-	pg_ask(p->d->pg, sql, params, durable, written, w);
+	if (urgency == LATER)
+		pg_ask_later(p->d->pg, sql, params, written, w);
+	else
+		pg_ask(p->d->pg, sql, params, urgency == DURABLE, written, w);
 }
 
 /* What the database takes: UTF-8 without NUL. */
@@ -166,12 +175,13 @@ static void put_attempt(struct policy *p, const struct decision *q)
 	pg_octets(&v, span_of((const char *)fingerprint, sizeof fingerprint));
 	pg_text(&v, span_str(reason_words(q->why)->wire));
 	put(p, "SELECT kep.attempt($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::int, $10::bytea, $11::text)",
-	    &v, q->why != REASON_ACCEPTED);
+	    &v, q->why == REASON_ACCEPTED ? LATER : DURABLE);
 	for (size_t i = 0; i < COUNT_OF(b); i++)
 		buf_release(&b[i]);
 }
 
-/* After a write of accepted mail: END-OF-MESSAGE will tell whether it was done. */
+/* After a write of accepted mail.  Nobody waits for it: END-OF-MESSAGE tells if it
+ * was not done, and the submission, which asks for it. */
 static void pass_unless_failed(struct policy *p)
 {
 	if (p->failed)
@@ -254,36 +264,80 @@ static bool must_write(struct policy *p, struct span number)
 	return false;
 }
 
-static void put_state(struct policy *p, const char *sql, struct span number)
+static void forget_data(struct policy *p)
+{
+	buf_clear(&p->queue_id);
+	buf_clear(&p->count);
+	p->data_at = 0;
+}
+
+/* A transaction that was given up behind DATA. */
+static void put_data(struct policy *p)
 {
 	struct pg_params v = { .n = 0 };
 	struct buf b[2] = { BUF_INIT, BUF_INIT };
 
+	if (p->queue_id.n == 0)
+		return;
 	pg_text(&v, span_str(conf_hostname(p->d->conf)));
-	pg_text(&v, clean(&b[0], p->r.instance));
-	pg_text(&v, clean(&b[1], p->r.queue_id));
-	pg_text(&v, number);
-	put(p, sql, &v, false);
+	pg_text(&v, clean(&b[0], buf_span(&p->instance)));
+	pg_text(&v, clean(&b[1], buf_span(&p->queue_id)));
+	pg_text(&v, buf_span(&p->count));
+	put(p, "SELECT kep.attempt_data($1::text, $2::text, $3::text, $4::int)", &v, LATER);
+	forget_data(p);
 	buf_release(&b[0]);
 	buf_release(&b[1]);
 }
 
+/* END-OF-MESSAGE writes the same row: DATA is only remembered. */
 static void on_data(struct policy *p)
 {
 	if (!must_write(p, p->r.recipient_count))
 		return;
-	put_state(p, "SELECT kep.attempt_data($1::text, $2::text, $3::text, $4::int)", p->r.recipient_count);
-	pass_unless_failed(p);
+	forget_data(p);
+	buf_add(&p->queue_id, p->r.queue_id);
+	buf_add(&p->count, p->r.recipient_count);
+	p->data_at = clock_now();
+	if (pg_is_up(p->d->pg))
+		pass_unless_failed(p);
+	else
+		trouble(p, "the database is needed and not there");
+}
+
+static void put_end(struct policy *p, enum urgency urgency)
+{
+	struct pg_params v = { .n = 0 };
+	struct buf b[2] = { BUF_INIT, BUF_INIT };
+	char at[CLOCK_TEXT_SIZE];
+
+	clock_text(at, p->data_at);
+	pg_text(&v, span_str(conf_hostname(p->d->conf)));
+	pg_text(&v, clean(&b[0], p->r.instance));
+	pg_text(&v, clean(&b[1], p->r.queue_id));
+	pg_text(&v, p->r.size);
+	pg_text(&v, is_number(p->r.recipient_count) ? p->r.recipient_count : SPAN_NONE);
+	pg_text(&v, p->data_at ? span_str(at) : SPAN_NONE);
+	put(p, "SELECT kep.attempt_end($1::text, $2::text, $3::text, $4::bigint, $5::int, $6::timestamptz)", &v, urgency);
+	forget_data(p);
+	buf_release(&b[0]);
+	buf_release(&b[1]);
 }
 
 /* Not durable by itself: what follows is the submission, whose durable commit
- * covers every commit before it.  Here it proves that the store takes writes. */
+ * covers every commit before it.  Here it proves that the store takes writes; where
+ * others have just proved that, it goes with the submission, which is asked behind
+ * it and answered unavailable or attempt-missing when it cannot be written. */
 static void on_end(struct policy *p)
 {
+	bool proved = pg_is_writing(p->d->pg) && !p->failed;
+
 	if (!must_write(p, p->r.size))
 		return;
-	buf_adds(&p->held, "DUNNO");
-	put_state(p, "SELECT kep.attempt_end($1::text, $2::text, $3::text, $4::bigint)", p->r.size);
+	if (!proved)
+		buf_adds(&p->held, "DUNNO");
+	put_end(p, proved ? LATER : NOW);
+	if (proved)
+		pass_unless_failed(p);
 }
 
 static void on_inject_rcpt(struct policy *p)
@@ -322,6 +376,7 @@ static void run(struct policy *p)
 	while ((s->context && !span_is(p->r.context, s->context)) || (s->name && !span_is(p->r.state, s->name)))
 		s++;
 	if (!span_eq(buf_span(&p->instance), p->r.instance)) {
+		put_data(p);
 		buf_clear(&p->instance);
 		buf_add(&p->instance, p->r.instance);
 		p->transaction++;
@@ -374,6 +429,9 @@ static void policy_gone(void *session)
 	struct policy *p = session;
 
 	p->peer = NULL;
+	p->outstanding++;       /* put_data() may be answered at once */
+	put_data(p);
+	p->outstanding--;
 	settle(p);
 }
 

@@ -2,10 +2,14 @@
  * attempt on record before the message comes.
  *
  * RCPT    the decision (directory.h); for KEP mail the attempt (attempt.h) is
- *         written.  An accepted one is answered DUNNO at once, since the answer to
- *         END-OF-MESSAGE waits for it; a refused one when it is durable.
- * DATA    ties the attempts of the instance to the queue id; answered at once.
- * END-OF-MESSAGE  is answered when every write of the instance is committed.
+ *         written.  An accepted one is answered DUNNO at once, since no submission
+ *         is taken without it; a refused one when it is durable.
+ * DATA    answered at once, and remembered: END-OF-MESSAGE writes one row for both.
+ *         Where none comes, DATA is written for itself.
+ * END-OF-MESSAGE  ties the attempts of the instance to the queue id.  Answered when
+ *         every write of the instance is committed; or at once where a durable
+ *         commit of the last second shows that the store takes writes.  Then they go
+ *         with the submission, which is asked behind them and fails without them.
  *
  * Ordinary mail touches the database nowhere.  What belongs to KEP mail is told
  * from the sender's domain alone, so a new connection in the middle of a message

@@ -7,7 +7,7 @@ dist_kepsql_DATA = \
 	sql/migrations/0010_retention.sql sql/migrations/0011_archive.sql
 
 noinst_LIBRARIES += sql/libkepsql.a
-sql_libkepsql_a_SOURCES = sql/pg.c sql/pg.h sql/question.c sql/question.h sql/schema.h
+sql_libkepsql_a_SOURCES = sql/pg.c sql/pg.h sql/pipeline.c sql/pipeline.h sql/question.c sql/question.h sql/schema.h sql/value.c
 sql_libkepsql_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS)
 # Programs that ask the database link this first: sql stands above libkep.
 KEP_SQL_LIBS = sql/libkepsql.a $(PQ_LIBS)

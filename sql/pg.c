@@ -9,16 +9,12 @@
 
 #include <libpq-fe.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "libkep/log.h"
 #include "libkep/mem.h"
-#include "sql/question.h"
+#include "sql/pipeline.h"
 
 enum {
-	BATCH_MAX      = 200,           /* questions in one transaction */
-	WAITING_MAX    = 100000,
-	CHANNELS_MAX   = 8,
 	BACKOFF_MIN_MS = 100,
 	BACKOFF_MAX_MS = 5000,
 	PATIENCE_MS    = 10000,         /* above statement_timeout */
@@ -60,39 +56,6 @@ struct span pg_value(const struct pg_rows *r, size_t row, size_t column)
 bool pg_is_null(const struct pg_rows *r, size_t row, size_t column)
 {
 	return !in_range(r, row, column) || PQgetisnull(r->result, (int)row, (int)column);
-}
-
-bool pg_bytea(const struct pg_rows *r, size_t row, size_t column, struct buf *out)
-{
-	struct span text = pg_value(r, row, column);
-	char octets[512];
-
-	if (text.n < 2 || text.n % 2 != 0 || text.p[0] != '\\' || text.p[1] != 'x')
-		return false;
-	for (size_t at = 2; at < text.n;) {
-		size_t n = text.n - at < 2 * sizeof(octets) ? text.n - at : 2 * sizeof(octets);
-
-		if (!hex_decode(octets, n / 2, span_of(text.p + at, n)))
-			return false;
-		buf_add(out, span_of(octets, n / 2));
-		at += n;
-	}
-	return true;
-}
-
-void pg_array_text(struct buf *out, const struct span *v, size_t n)
-{
-	buf_addc(out, '{');
-	for (size_t i = 0; i < n; i++) {
-		buf_adds(out, i == 0 ? "\"" : ",\"");
-		for (size_t k = 0; k < v[i].n; k++) {
-			if (v[i].p[k] == '"' || v[i].p[k] == '\\')
-				buf_addc(out, '\\');
-			buf_addc(out, v[i].p[k]);
-		}
-		buf_addc(out, '"');
-	}
-	buf_addc(out, '}');
 }
 
 /* ---- what both connections share ---- */
@@ -147,73 +110,12 @@ static void on_notice(void *arg, const char *words)
 {
 	struct buf line = BUF_INIT;
 
-	(void)arg;
 	add_words(&line, words);
 	log_warn("database: %s", buf_str(&line));
 	buf_release(&line);
 }
 
 /* ---- the pipeline connection ---- */
-
-enum state { DOWN, CONNECTING, SETTING_UP, UP };
-
-struct statement {
-	const char *sql;
-	enum { UNKNOWN, ASKED, PREPARED } state;
-};
-
-struct step {
-	struct question *question;      /* the one asked, or that needs the preparation; NULL: the setting */
-	size_t           statement;
-	bool             prepares;
-};
-
-struct pg {
-	char              *conninfo, *name;
-	struct pg_hooks    hooks;
-	void              *arg;
-	const char        *channels[CHANNELS_MAX];
-	size_t             n_channels;
-
-	PGconn            *conn;
-	enum state         state;
-	unsigned           backoff;
-	int64_t            deadline;    /* monotonic ms; 0: none */
-	int64_t            timer_at;    /* when the hook will call; 0: it will not */
-	struct buf         complaint;   /* the last words given to the state hook */
-
-	struct statement  *statements;  /* of this connection; the index is the name */
-	size_t             n_statements;
-
-	struct queue       waiting;
-	struct queue       flight;      /* the batch under way */
-	struct step        steps[2 * BATCH_MAX + 1];
-	size_t             n_steps, at;
-	bool               failed;
-	struct question   *guilty;      /* whose step raised the error; NULL: the commit did */
-	char               sqlstate[6];
-	struct buf         words;
-	bool               answering;
-};
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* One timer for back-off and patience.  It is let run when the deadline moves
- * away, so a batch costs no call of the hook. */
-static void due_in(struct pg *pg, unsigned ms)
-{
-	pg->deadline = now_ms() + ms;
-	if (pg->timer_at == 0 || pg->timer_at > pg->deadline) {
-		pg->timer_at = pg->deadline;
-		pg->hooks.timer(pg->arg, ms);
-	}
-}
 
 static void answer(struct question *x, enum pg_answer a, const char *sqlstate, const char *words)
 {
@@ -255,12 +157,14 @@ static void answer_lost(struct pg *pg, const char *words)
 
 	queue_join(&all, &pg->waiting);
 	queue_join(&all, &pg->flight);
+	pg->eager = 0;
+	pg->later_at = 0;
 	while ((x = queue_pop(&all)) != NULL)
 		answer(x, PG_LOST, "08006", words);
 }
 
 /* The state is DOWN before the first callback: what it asks is answered at once. */
-static void lost(struct pg *pg, const char *words)
+void pipeline_lost(struct pg *pg, const char *words)
 {
 	struct buf kept = BUF_INIT;
 
@@ -268,7 +172,7 @@ static void lost(struct pg *pg, const char *words)
 	hang_up(pg);
 	complain(pg, buf_str(&kept));
 	answer_lost(pg, buf_str(&kept));
-	due_in(pg, pg->backoff);
+	pipeline_due_in(pg, pg->backoff);
 	pg->backoff = pg->backoff * 2 < BACKOFF_MAX_MS ? pg->backoff * 2 : BACKOFF_MAX_MS;
 	buf_release(&kept);
 }
@@ -277,7 +181,7 @@ static void lost_connection(struct pg *pg)
 {
 	const char *words = PQerrorMessage(pg->conn);
 
-	lost(pg, *words != '\0' ? words : "the connection to the database was lost");
+	pipeline_lost(pg, *words != '\0' ? words : "the connection to the database was lost");
 }
 
 /* ---- connecting ---- */
@@ -325,13 +229,13 @@ static void connect_go_on(struct pg *pg)
 	}
 }
 
-static void connect_start(struct pg *pg)
+void pipeline_connect(struct pg *pg)
 {
 	pg->conn = open_connection(pg->conninfo, pg->name, false);
 	if (pg->conn == NULL)
 		log_fatal("out of memory");
 	pg->state = CONNECTING;
-	due_in(pg, PATIENCE_MS);
+	pipeline_due_in(pg, PATIENCE_MS);
 	if (PQstatus(pg->conn) == CONNECTION_BAD) {
 		lost_connection(pg);
 		return;
@@ -374,35 +278,9 @@ static void set_up_go_on(struct pg *pg)
 
 /* ---- sending a batch ---- */
 
-static size_t statement_of(struct pg *pg, const char *sql)
-{
-	for (size_t i = 0; i < pg->n_statements; i++)
-		if (pg->statements[i].sql == sql)
-			return i;
-	pg->statements = mem_grow(pg->statements, (pg->n_statements + 1) * sizeof(*pg->statements));
-	pg->statements[pg->n_statements] = (struct statement){ sql, UNKNOWN };
-	return pg->n_statements++;
-}
-
-/* Move questions into the batch.  One that is asked again goes alone. */
-static void batch_take(struct pg *pg)
-{
-	do
-		queue_push(&pg->flight, queue_pop(&pg->waiting));
-	while (pg->waiting.head != NULL && pg->flight.n < BATCH_MAX && !pg->flight.head->alone && !pg->waiting.head->alone);
-}
-
-static bool batch_is_durable(const struct pg *pg)
-{
-	for (const struct question *x = pg->flight.head; x != NULL; x = x->next)
-		if (x->durable)
-			return true;
-	return false;
-}
-
 static bool step_send(struct pg *pg, struct question *x)
 {
-	size_t s = statement_of(pg, x->sql);
+	size_t s = pipeline_statement(pg, x->sql);
 	char name[24];
 
 	snprintf(name, sizeof(name), "s%zu", s);
@@ -441,11 +319,11 @@ static void batch_send(struct pg *pg)
 {
 	bool sent = true;
 
-	batch_take(pg);
+	pipeline_take(pg);
 	pg->n_steps = pg->at = 0;
 	pg->failed = false;
 	pg->guilty = NULL;
-	if (!batch_is_durable(pg))
+	if (!pipeline_is_durable(pg))
 		sent = setting_send(pg);
 	for (struct question *x = pg->flight.head; sent && x != NULL; x = x->next)
 		sent = step_send(pg, x);
@@ -453,7 +331,7 @@ static void batch_send(struct pg *pg)
 		lost_connection(pg);
 		return;
 	}
-	due_in(pg, PATIENCE_MS);
+	pipeline_due_in(pg, PATIENCE_MS);
 	flush(pg);
 }
 
@@ -506,6 +384,8 @@ static void ask_again(struct pg *pg, struct queue *batch)
 		PQclear(x->rows);
 		x->rows = NULL;
 		x->alone = pg->guilty == NULL || pg->guilty == x;
+		pg->eager++;
+		x->later = false;
 		queue_push(pg->guilty == x ? &last : &again, x);
 	}
 	queue_join(&pg->waiting, &last);
@@ -519,6 +399,16 @@ static bool may_try_again(const struct pg *pg, const struct queue *batch)
 	return batch->n > 1 || (!batch->head->alone && (strncmp(pg->sqlstate, "40", 2) == 0 || is_stale(pg->sqlstate)));
 }
 
+/* A durable question that did something: looking for work and finding none does
+ * not try the disk. */
+static bool batch_wrote(const struct queue *batch)
+{
+	for (const struct question *x = batch->head; x != NULL; x = x->next)
+		if (x->durable && x->rows != NULL && PQntuples(x->rows) > 0)
+			return true;
+	return false;
+}
+
 static void batch_end(struct pg *pg)
 {
 	struct queue batch = pg->flight;
@@ -530,6 +420,8 @@ static void batch_end(struct pg *pg)
 		ask_again(pg, &batch);
 		return;
 	}
+	if (!pg->failed && batch_wrote(&batch))
+		pg->written_at = pipeline_now();
 	pg->answering = true;
 	while ((x = queue_pop(&batch)) != NULL)
 		answer(x, pg->failed ? PG_FAILED : PG_DONE, pg->failed ? pg->sqlstate : "00000", pg->failed ? buf_str(&pg->words) : "");
@@ -580,7 +472,7 @@ static void work(struct pg *pg, bool readable)
 	if (!read_results(pg))
 		return;
 	read_notifications(pg);
-	if (pg->flight.head == NULL && pg->waiting.head != NULL)
+	if (pg->flight.head == NULL && pg->eager > 0)
 		batch_send(pg);
 	else
 		flush(pg);
@@ -597,7 +489,7 @@ struct pg *pg_new(const char *conninfo, const char *name, const struct pg_hooks 
 	pg->hooks = *hooks;
 	pg->arg = arg;
 	pg->backoff = BACKOFF_MIN_MS;
-	due_in(pg, 0);
+	pipeline_due_in(pg, 0);
 	return pg;
 }
 
@@ -616,38 +508,8 @@ void pg_free(struct pg *pg)
 	free(pg);
 }
 
-void pg_listen(struct pg *pg, const char *channel)
-{
-	if (pg->n_channels == CHANNELS_MAX)
-		log_panic("pg_listen: more than %d channels", CHANNELS_MAX);
-	pg->channels[pg->n_channels++] = channel;
-}
-
-void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg)
-{
-	struct question *x;
-
-	if (pg->state != UP || pg_waiting(pg) >= WAITING_MAX) {
-		answered(arg, PG_LOST, NULL, "08003", pg->state == UP ? "too many questions wait for the database" : "the database is not connected");
-		return;
-	}
-	x = question_new(sql, params);
-	if (x == NULL) {
-		answered(arg, PG_FAILED, NULL, "22021", "a value holds a NUL octet or is too long for the database");
-		return;
-	}
-	x->durable = durable;
-	x->answered = answered;
-	x->arg = arg;
-	queue_push(&pg->waiting, x);
-	/* Not sent from here: what else this turn of the loop asks shall share the transaction. */
-	if (pg->flight.head == NULL && !pg->answering && pg->waiting.n == 1)
-		pg->hooks.watch(pg->arg, PQsocket(pg->conn), true, true);
-}
-
 void pg_ready(struct pg *pg, bool readable, bool writable)
 {
-	(void)writable;
 	switch (pg->state) {
 	case DOWN:
 		break;
@@ -661,31 +523,6 @@ void pg_ready(struct pg *pg, bool readable, bool writable)
 		work(pg, readable);
 		break;
 	}
-}
-
-void pg_tick(struct pg *pg)
-{
-	int64_t now = now_ms();
-
-	pg->timer_at = 0;
-	if (pg->deadline == 0)
-		return;
-	if (now < pg->deadline)
-		due_in(pg, (unsigned)(pg->deadline - now));
-	else if (pg->state == DOWN)
-		connect_start(pg);
-	else
-		lost(pg, "the database did not answer for 10 seconds");
-}
-
-bool pg_is_up(const struct pg *pg)
-{
-	return pg->state == UP;
-}
-
-size_t pg_waiting(const struct pg *pg)
-{
-	return pg->waiting.n + pg->flight.n;
 }
 
 /* ---- the blocking connection ---- */

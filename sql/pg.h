@@ -68,6 +68,8 @@ struct pg_hooks {
 	void (*state)(void *arg, bool up, const char *words);
 	/* A NOTIFY arrived on a channel given to pg_listen(). */
 	void (*notify)(void *arg, const char *channel, const char *payload);
+	/* Call pg_ready(pg, false, true) at the end of this turn of the loop. */
+	void (*turn)(void *arg);
 };
 
 /* Starts connecting with the first turn of the loop.  conninfo is copied; fallback
@@ -84,6 +86,13 @@ void pg_listen(struct pg *pg, const char *channel);
  * connection is down, the answer PG_LOST comes at once, from within the call; so
  * does PG_FAILED for a text that holds a NUL octet. */
 void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg);
+/* A write that nobody waits for: not durable by itself.  It goes with the next
+ * batch somebody waits for, before what was asked after it, or without one after
+ * 0.2 s: about as much as synchronous_commit = off may lose in a crash. */
+void pg_ask_later(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg);
+/* A durable question that gave rows was committed within the last second: the
+ * store takes writes. */
+bool pg_is_writing(const struct pg *pg);
 void pg_ready(struct pg *pg, bool readable, bool writable);
 void pg_tick(struct pg *pg);
 bool pg_is_up(const struct pg *pg);

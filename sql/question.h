@@ -12,6 +12,7 @@ struct question {
 	void            *arg;
 	void            *rows;          /* what came back, held until the commit is known; pg.c's */
 	bool             durable;
+	bool             later;         /* need not be sent for its own sake */
 	bool             alone;         /* asked again: in a transaction of its own */
 	size_t           n;             /* parameters, each followed by a NUL */
 	const char      *values[PG_PARAMS_MAX];

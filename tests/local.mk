@@ -27,11 +27,13 @@ KEP_UNIT_TESTS = \
 	tests/unit/display_test \
 	tests/unit/pkits_test \
 	tests/unit/chain_test \
+	tests/unit/ocsp_test \
+	tests/unit/stamp_test \
 	tests/unit/attack_test \
 	tests/unit/library_test \
 	tests/unit/signer_test \
 	tests/unit/cades_test \
-	tests/unit/stamp_test \
+	tests/unit/stamp_revocation_test \
 	tests/unit/key_test \
 	tests/unit/merkle_test \
 	tests/unit/ers_test \
@@ -47,7 +49,7 @@ check_PROGRAMS += $(KEP_UNIT_TESTS)
 TESTS += $(KEP_UNIT_TESTS)
 endif
 EXTRA_DIST += tests/attack/catalogue tests/attack/run
-EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/pki_tsp.py tests/pki_token.py tests/layers tests/layers_test tests/documented
+EXTRA_DIST += tests/pki tests/pki_signer.py tests/pki_cades.py tests/pki_rsa.py tests/pki_tsp.py tests/pki_token.py tests/layers tests/layers_test tests/documented
 if HAVE_PYTHON
 TESTS += tests/layers tests/layers_test tests/documented tests/attack/run
 endif
@@ -218,3 +220,10 @@ tests_unit_logproof_test_LDADD = $(TEST_LIBS)
 tests_unit_canonical_test_SOURCES = tests/unit/canonical_test.c tests/unit/canonical.h tests/unit/dice.h tests/unit/exact.h tests/unit/samples.h
 tests_unit_canonical_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_canonical_test_LDADD = $(TEST_LIBS)
+tests_unit_ocsp_test_SOURCES = tests/unit/ocsp_test.c tests/unit/pki.h
+tests_unit_ocsp_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_ocsp_test_LDADD = $(TEST_LIBS)
+
+tests_unit_stamp_revocation_test_SOURCES = tests/unit/stamp_revocation_test.c tests/unit/pki.h
+tests_unit_stamp_revocation_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_stamp_revocation_test_LDADD = $(TEST_LIBS)

@@ -81,21 +81,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION kep.attempt_data(text, text, text, int) IS 'DATA: tie the recipients of the transaction to the queue id';
 
--- The gate: this write must be durable before the milter begins to hash.
-CREATE FUNCTION kep.attempt_end(host text, instance text, queue_id text, size bigint) RETURNS void
+-- The gate.  It also says what DATA had to say, so that one row is written once.
+CREATE FUNCTION kep.attempt_end(host text, instance text, queue_id text, size bigint, recipient_count int DEFAULT NULL,
+	data_at timestamptz DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	INSERT INTO kep.envelope (host, queue_id, instance, size, end_at)
-	VALUES (attempt_end.host, attempt_end.queue_id, attempt_end.instance, attempt_end.size, clock_timestamp())
+	INSERT INTO kep.envelope AS e (host, queue_id, instance, recipient_count, size, data_at, end_at)
+	VALUES (attempt_end.host, attempt_end.queue_id, attempt_end.instance, attempt_end.recipient_count, attempt_end.size, attempt_end.data_at,
+	        clock_timestamp())
 	    ON CONFLICT (queue_id, host) DO UPDATE
-	   SET instance = excluded.instance, size = excluded.size, end_at = excluded.end_at;
+	   SET instance = excluded.instance, recipient_count = coalesce(excluded.recipient_count, e.recipient_count), size = excluded.size,
+	       data_at = coalesce(excluded.data_at, e.data_at), end_at = excluded.end_at;
 END $$;
-COMMENT ON FUNCTION kep.attempt_end(text, text, text, bigint) IS 'END-OF-MESSAGE: note the size; proves that the store can be written';
+COMMENT ON FUNCTION kep.attempt_end(text, text, text, bigint, int, timestamptz) IS 'END-OF-MESSAGE: tie the recipients of the transaction to the queue id, note the size; proves that the store can be written';
 
 GRANT EXECUTE ON FUNCTION kep.attempt(text, text, text, text, text, text, text, text, int, bytea, text),
-	kep.attempt_data(text, text, text, int), kep.attempt_end(text, text, text, bigint) TO kep_policyd;
+	kep.attempt_data(text, text, text, int), kep.attempt_end(text, text, text, bigint, int, timestamptz) TO kep_policyd;
 
 INSERT INTO kep.migration (number, name) VALUES (3, 'attempt');
 RESET ROLE;

@@ -75,23 +75,26 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION kep.may_sign(text, text, bytea, text[]) IS 'may the person of this identity number, certificate (SHA-256) and mailboxes sign for this sender? An account whose holder has an identity number: that person alone; without one: the address in the certificate, or a pinned certificate; another provider''s: by its binding';
 
--- The signer as the milter tells of it.  What has not the form is as if it were not there.
+-- The signer as the milter tells of it.  What has not the form is as if it were not
+-- there.  In PL/pgSQL, which keeps its plans; as SQL it was parsed for each message.
 CREATE FUNCTION kep.signer_may_sign(sender text, signer jsonb) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, kep, pg_temp
 AS $$
-	SELECT kep.may_sign(sender, signer ->> 'identity',
-		CASE WHEN signer ->> 'certificate' ~ '^[0-9a-fA-F]{64}$' THEN pg_catalog.decode(signer ->> 'certificate', 'hex') END,
-		CASE WHEN pg_catalog.jsonb_typeof(signer -> 'mailboxes') = 'array'
-		     THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text(signer -> 'mailboxes')) END)
-$$;
+BEGIN
+	RETURN kep.may_sign(sender, signer ->> 'identity',
+		CASE WHEN signer ->> 'certificate' ~ '^[0-9a-fA-F]{64}$' THEN decode(signer ->> 'certificate', 'hex') END,
+		CASE WHEN jsonb_typeof(signer -> 'mailboxes') = 'array'
+		     THEN ARRAY(SELECT jsonb_array_elements_text(signer -> 'mailboxes')) END);
+END $$;
 COMMENT ON FUNCTION kep.signer_may_sign(text, jsonb) IS 'kep.may_sign() of a signer as kep.message keeps it';
 
 -- As in 0004, and the signer is judged last: of those who may not send at all it
--- is not asked who signed.
+-- is not asked who signed.  Everything is looked up by key, so one plan is good for
+-- all; left to choose, PostgreSQL plans the lists of recipients anew each time.
 CREATE OR REPLACE FUNCTION kep.submit(new_id uuid, host text, queue_id text, sender text, login text, client text, rcpts text[], from_address text,
 	message_id text, size bigint, canonical int, sha256 bytea, sha512 bytea, signer jsonb)
 RETURNS TABLE (why text, kep_id uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

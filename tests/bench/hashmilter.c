@@ -2,8 +2,9 @@
  *
  *   hashmilter unix:PATH
  *
- * It negotiates what kep-milter does (no replies for the stages that need none)
- * and makes one SHA-256 over header and body of each message; nothing else.
+ * It wants no replies for the stages that need none (but answers MAIL, which
+ * kep-milter no longer does) and makes one SHA-256 over header and body of each
+ * message; nothing else.
  */
 #include <libmilter/mfapi.h>
 #include <openssl/evp.h>

@@ -14,6 +14,9 @@
  * round of each (what else runs on the machine only ever adds); then the figures.
  * "fresh" forgets between two messages what the gate remembers of certificates
  * and chains, "known" is a sender who has written before.
+ * Last the same with CRLs for the CAs, on both sides; the signer's has as many
+ * entries as a large CA's.  "another" is a signer of a known CA who has not
+ * written before: chain and signer are new, the CRLs were proved.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +31,7 @@
 #define ADDRESS  "ayse@hs01.kep.test"
 #define PIECE    65536
 #define ENVELOPE 3200           /* header and signature, about */
+#define REVOKED  "20000"        /* entries of the CRL */
 
 static double now(void)
 {
@@ -40,7 +44,7 @@ static double now(void)
 /* -- the message -------------------------------------------------------------- */
 
 /* A message with a base64 part, signed; octets is its size but for a few. */
-static void make_mail(size_t octets, struct buf *mail)
+static void make_mail(size_t octets, const char *signer, struct buf *mail)
 {
 	size_t room = octets - ENVELOPE, n = room / 78 * 57;
 	char *raw = mem_new(n), *in = pki_path("in.eml"), *out = pki_path("out.eml"), *command;
@@ -56,7 +60,7 @@ static void make_mail(size_t octets, struct buf *mail)
 	buf_add_base64(&text, span_of(raw, n), 76);
 	if (!f || fwrite(text.p, 1, text.n, f) != text.n || fclose(f) != 0)
 		log_fatal("%s cannot be written", in);
-	command = mem_printf("'%s/pki' --sign '%s' " ADDRESS " <'%s' >'%s'", KEP_TESTS, pki_dir, in, out);
+	command = mem_printf("'%s/pki' --sign '%s' %s <'%s' >'%s'", KEP_TESTS, pki_dir, signer, in, out);
 	if (system(command) != 0 || !read_file(out, mail))
 		log_fatal("tests/pki cannot sign");
 	free(command);
@@ -84,29 +88,63 @@ static bool by_gate(struct span mail, struct gate *gate, const struct trust *tru
 
 /* -- measuring ---------------------------------------------------------------- */
 
-enum way { OPENSSL, SIGNATURE, SIGNATURE_FRESH, GATE, WAYS };
+enum way { OPENSSL, SIGNATURE, SIGNATURE_FRESH, GATE, OPENSSL_CRLS, CRLS, CRLS_ANOTHER, CRLS_FRESH, WAYS };
 
 static const char *const words[WAYS] = {
 	[OPENSSL] = "SMIME_read_CMS + CMS_verify", [SIGNATURE] = "signature verdict, known signer",
 	[SIGNATURE_FRESH] = "signature verdict, fresh signer", [GATE] = "gate with fingerprints, known signer",
+	[OPENSSL_CRLS] = "with CRLs: OpenSSL", [CRLS] = "with CRLs: signature, known signer",
+	[CRLS_ANOTHER] = "with CRLs: signature, another signer", [CRLS_FRESH] = "with CRLs: signature, fresh store",
 };
 
 struct bench {
-	X509_STORE   *store;
-	struct trust *trust;
+	X509_STORE   *store, *store_crls;
+	struct trust *trust, *trust_crls;
+	struct conf   conf_crls;        /* what trust_crls borrows from */
 	struct gate  *bare, *whole;
 };
 
-/* Seconds of processor time for one message, of `count` in a row. */
-static double run(const struct bench *b, enum way way, struct span mail, int count)
+static struct trust *trust_with_crls(const struct bench *b)
 {
+	struct buf error = BUF_INIT;
+	struct trust *t = trust_configure(&b->conf_crls, &error);
+
+	if (!t)
+		log_fatal("%s", buf_str(&error));
+	return t;
+}
+
+/* What this way needs anew for each message; NULL: nothing. */
+static struct trust *fresh_trust(const struct bench *b, enum way way, struct span first)
+{
+	struct trust *t;
+
+	if (way == SIGNATURE_FRESH)
+		return pki_trust("trust");
+	if (way != CRLS_FRESH && way != CRLS_ANOTHER)
+		return NULL;
+	t = trust_with_crls(b);
+	if (way == CRLS_ANOTHER && !by_gate(first, b->bare, t))
+		log_fatal("the first signer was refused");
+	return t;
+}
+
+static const struct trust *trust_of(const struct bench *b, enum way way)
+{
+	return way == CRLS ? b->trust_crls : b->trust;
+}
+
+/* Seconds of processor time for one message, of `count` in a row; first is of another signer. */
+static double run(const struct bench *b, enum way way, struct span mail, struct span first, int count)
+{
+	bool openssl = way == OPENSSL || way == OPENSSL_CRLS;
 	double spent = 0;
 
 	for (int i = 0; i < count; i++) {
-		struct trust *fresh = way == SIGNATURE_FRESH ? pki_trust("trust") : NULL;
+		struct trust *fresh = fresh_trust(b, way, first);
 		double begin = now();
-		bool good = way == OPENSSL ? oracle_accepts(mail, b->store) :
-		    by_gate(mail, way == GATE ? b->whole : b->bare, fresh ? fresh : b->trust);
+		bool good = openssl ? oracle_accepts(mail, way == OPENSSL ? b->store : b->store_crls) :
+		    by_gate(mail, way == GATE ? b->whole : b->bare, fresh ? fresh : trust_of(b, way));
 
 		spent += now() - begin;
 		trust_free(fresh);
@@ -118,13 +156,14 @@ static double run(const struct bench *b, enum way way, struct span mail, int cou
 
 static void compare(const struct bench *b, const char *name, size_t octets, int rounds, int count)
 {
-	struct buf mail = BUF_INIT;
+	struct buf mail = BUF_INIT, first = BUF_INIT;
 	double best[WAYS];
 
-	make_mail(octets, &mail);
+	make_mail(octets, ADDRESS, &mail);
+	make_mail(octets, "ali@hs01.kep.test", &first);
 	for (int round = 0; round <= rounds; round++)
 		for (int way = 0; way < WAYS; way++) {
-			double t = run(b, (enum way)way, buf_span(&mail), count);
+			double t = run(b, (enum way)way, buf_span(&mail), buf_span(&first), way < OPENSSL_CRLS ? count : count / 10);
 
 			if (round <= 1 || t < best[way])        /* round 0 warms up */
 				best[way] = t;
@@ -132,14 +171,48 @@ static void compare(const struct bench *b, const char *name, size_t octets, int 
 	printf("%s: %.1fx\n", name, best[OPENSSL] / best[SIGNATURE]);
 	for (int way = 0; way < WAYS; way++)
 		printf("    %-38s %9.1f us %6.1fx   (%zu octets, best of %d rounds of %d)\n", words[way], best[way] * 1e6,
-		    best[OPENSSL] / best[way], mail.n, rounds, count);
+		    best[way < OPENSSL_CRLS ? OPENSSL : OPENSSL_CRLS] / best[way], mail.n, rounds, way < OPENSSL_CRLS ? count : count / 10);
 	buf_release(&mail);
+	buf_release(&first);
+}
+
+static void set(struct conf *conf, const char *key, const char *name)
+{
+	struct buf error = BUF_INIT;
+	char *path = pki_path(name), *assignment = mem_printf("%s=%s", key, path);
+
+	if (!conf_set(conf, assignment, &error))
+		log_fatal("%s", buf_str(&error));
+	free(path);
+	free(assignment);
+	buf_release(&error);
+}
+
+static void open_stores(struct bench *b)
+{
+	char *anchor = pki_path("trust/ca.pem"), *lists = pki_path("both.crl");
+	char *command = mem_printf("cd '%s' && mkdir crls && python3 '%s/crl.py' . ca crls/ca.crl 48 && "
+	    "python3 '%s/crl.py' . mid crls/mid.crl 48 more=" REVOKED " && cat crls/*.crl >both.crl", pki_dir, KEP_TESTS, KEP_TESTS);
+
+	if (system(command) != 0)
+		log_fatal("tests/crl.py failed");
+	b->store = oracle_store(anchor);
+	b->store_crls = oracle_store(anchor);
+	if (X509_STORE_load_file(b->store_crls, lists) != 1)
+		log_fatal("OpenSSL cannot load the CRLs");
+	X509_STORE_set_flags(b->store_crls, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	conf_init(&b->conf_crls);
+	set(&b->conf_crls, "trust_anchors", "trust");
+	set(&b->conf_crls, "trust_crls", "crls");
+	b->trust_crls = trust_with_crls(b);
+	free(command);
+	free(anchor);
+	free(lists);
 }
 
 int main(int argc, char **argv)
 {
 	int rounds = argc == 3 && strcmp(argv[1], "-r") == 0 ? atoi(argv[2]) : 9;
-	char *anchors;
 	struct bench b;
 	struct conf conf;
 
@@ -149,13 +222,16 @@ int main(int argc, char **argv)
 	}
 	pki_make(false);
 	conf_init(&conf);
-	b = (struct bench){ oracle_store(anchors = pki_path("trust/ca.pem")), pki_trust("trust"), gate_new(&conf), gate_new(&conf) };
-	free(anchors);
+	b = (struct bench){ .trust = pki_trust("trust"), .bare = gate_new(&conf), .whole = gate_new(&conf) };
+	open_stores(&b);
 	gate_without_fingerprint(b.bare);
 	compare(&b, "1 MB", 1000000, rounds, 20);
 	compare(&b, "10 KB", 10000, rounds, 200);
 	X509_STORE_free(b.store);
+	X509_STORE_free(b.store_crls);
 	trust_free(b.trust);
+	trust_free(b.trust_crls);
+	conf_release(&b.conf_crls);
 	gate_free(b.bare);
 	gate_free(b.whole);
 	conf_release(&conf);

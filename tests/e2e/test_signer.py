@@ -1,4 +1,5 @@
 """Who may sign: over real SMTP, with signatures that are good and not the sender's."""
+import json
 import re
 
 import pytest
@@ -52,7 +53,11 @@ def test_account_without_identity_number(house, people):
     print_of = house.pki.fingerprint(f"signers/{clerk}")
     house.daemons.kepctl("account", "pin", a, print_of)
     assert house.send(a, [b], signed_by(house, a, b, f"signers/{clerk}"), signed=False).ok
+    pins = json.loads(house.daemons.kepctl("--json", "pin", "list"))
+    assert [(p.get("account"), p.get("provider"), p["certificate"]) for p in pins if p.get("account") == a] == [(a, None, print_of.replace(":", "").lower())]
+    assert a in house.daemons.kepctl("pin", "list")
     house.daemons.kepctl("account", "unpin", a, print_of)
+    assert a not in house.daemons.kepctl("pin", "list")
     refused(house.send(a, [b], signed_by(house, a, b, f"signers/{clerk}"), signed=False), "signer-not-authorised")
 
 

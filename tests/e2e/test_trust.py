@@ -295,6 +295,18 @@ def test_distribution_points_of_the_trust_store(place, server):
     assert server.asked == ["root"]
 
 
+def test_lists_of_time_stamping_authorities(place, server):
+    """Of the CAs of tsa_anchors, whose distribution points are followed, too."""
+    pki = str(place.pki)
+    maker.certificate(pki, "tsa", [("C", "TR"), ("CN", "Stamps")], {**maker.CA, "crlDistributionPoints": f"URI:{server.url('tsa')}"}, chain=False)
+    server.pages["tsa"] = place.crl("tsa")
+    status, rows = place.refresh([server.url("tsa")])
+    assert status == 75 and "is no CA of trust_anchors" in rows["tsa"]["error"]
+    status, rows = place.refresh([], tsa_anchors=place.pki / "tsa.pem")
+    assert status == 0 and rows["tsa"]["state"] == "added", rows
+    place.configure()
+
+
 def test_the_doctor_looks_at_the_lists(place):
     def finding():
         done = subprocess.run([program("kepctl", "kepctl", build()), "-c", place.conf, "--json", "check"], capture_output=True, text=True, check=False)

@@ -184,6 +184,17 @@ def test_smtputf8_address_that_the_mailbox_server_refuses(house, people):
     assert len(arrived(house, a, 2)) >= 2
 
 
+def test_utf8_fields_without_smtputf8(house, pair):
+    """Postfix takes them (strict_smtputf8 = no) and passes them on as they are; so do we, since it is legal in practice."""
+    a, b = pair
+    message = mail.sign(house.pki, mail.compose(a, [b], subject="İhale çağrısı"), a)
+    assert not mail.header(message, "Subject").isascii()
+    with house.client("submission", a) as client:       # give() says SMTPUTF8 for addresses alone
+        answer = client.give(a, [b], message)
+    assert answer.ok, answer.words()
+    assert any("İhale çağrısı".encode() in m for m in arrived(house, b))
+
+
 def test_upper_case_addresses(house, people):
     a, b = people.new("buyuk"), people.new("kucuk")
     upper = b.upper().replace("KUCUK", "Kucuk")

@@ -6,8 +6,8 @@ A conversation file (x.in) holds one step a line:
 
     # words                         comment, copied into the transcript
     conf KEY = VALUE                configuration, before the first other step
-    policyd QUESTION ADDRESS ANSWER what policyd answers: QUESTION mail, rcpt, submit or refuse;
-                                    ADDRESS the sender (mail, submit, refuse) or recipient (rcpt), or *;
+    policyd QUESTION ADDRESS ANSWER what policyd answers: QUESTION rcpt, submit or refuse;
+                                    ADDRESS the sender (submit, refuse) or recipient (rcpt), or *;
                                     ANSWER "why [kep]", a JSON object, "hang up" or "silence".
                                     The last rule that fits counts; without one: accepted, ordinary.
     policyd down | policyd up       stop listening, listen again (connections are closed)

@@ -39,7 +39,7 @@ SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_proc AS p, ours WHERE p.pr
 	AND NOT p.prosecdef AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'sql') $$, 'what a role may call runs as the owner, but for plain expressions');
 SELECT is_empty($$ SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'kep'::regnamespace
 	AND (prosecdef OR prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql'))
-	AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, kep, pg_temp'] $$, 'and has a fixed search path');
+	AND 'search_path=pg_catalog, kep, pg_temp' <> ALL (coalesce(proconfig, '{""}')) $$, 'and has a fixed search path');
 SELECT is(has_function_privilege('kep_auditor', 'kep.account_suspend(text,text)', 'EXECUTE'), false, 'the auditor suspends no account');
 SELECT is(has_function_privilege('kep_policyd', 'kep.account_add(text,text,text,text)', 'EXECUTE'), false, 'policyd opens no account');
 SELECT is(has_function_privilege('kep_operator', 'kep.hop_accept(uuid,uuid,text,timestamptz,bytea,text)', 'EXECUTE'), false, 'the operator makes no evidence');

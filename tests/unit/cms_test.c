@@ -62,6 +62,10 @@ static const struct {
 	{ "ec",                    "sha256", REASON_ACCEPTED },
 	{ "rsa",                   "sha256", REASON_ACCEPTED },
 	{ "pss",                   "sha256", REASON_ACCEPTED },
+	{ "pss-salt-32",           "sha256", REASON_ACCEPTED },
+	{ "pss-salt-64",           "sha256", REASON_ACCEPTED },
+	{ "pss-sha512",            "sha512", REASON_ACCEPTED },
+	{ "exponent-65539",        "sha256", REASON_ACCEPTED },
 	{ "keyid",                 "sha256", REASON_ACCEPTED },
 	{ "cades",                 "sha256", REASON_ACCEPTED },
 	{ "sha384",                "sha384", REASON_ACCEPTED },
@@ -77,6 +81,20 @@ static const struct {
 	{ "digests-other",         "sha256", REASON_DIGEST_ALGORITHMS },
 	{ "algorithm-sha1",        "sha256", REASON_SIGNATURE_ALGORITHM },
 	{ "algorithm-unknown",     "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-salt-31",           "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-salt-20",           "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-salt-0",            "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-mask-sha1",         "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-mask-sha512",       "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-hash",              "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-trailer",           "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-default",           "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-twice",             "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "pss-none",              "sha256", REASON_SIGNATURE_ALGORITHM },
+	{ "exponent-1",            "sha256", REASON_SIGNER_WEAK },       /* OpenSSL accepts it: anybody can sign */
+	{ "exponent-even",         "sha256", REASON_SIGNER_WEAK },
+	{ "exponent-3",            "sha256", REASON_SIGNER_WEAK },
+	{ "exponent-3-above",      "sha256", REASON_SIGNER_WEAK },
 	{ "length-long",           "sha256", REASON_SIGNATURE_DER },
 	{ "tag-long",              "sha256", REASON_SIGNATURE_DER },
 	{ "deep",                  "sha256", REASON_SIGNATURE_DER },
@@ -469,6 +487,16 @@ static void test_seal(void **state)
 	/* id-aa-signingCertificateV2, RFC 5035 section 3 */
 	assert_non_null(memmem(der.p, der.n, "\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x2f", 13));
 	signer_release(&s);
+	/* The time is the signer's claim: recorded, and refused for nothing. */
+	for (int years = -10; years <= 10; years += 20) {
+		usec claim = at + years * 365 * (usec)86400 * 1000000;
+
+		buf_clear(&der);
+		assert_true(seal_sign(seal, buf_span(&content), claim, &der));
+		assert_reason("claim", detached(buf_span(&der), buf_span(&content), "sha256", trust, at, &s), REASON_ACCEPTED);
+		assert_true(s.signing_time == claim);
+		signer_release(&s);
+	}
 	seal_free(seal);
 	seal_free(NULL);
 	buf_release(&error);
@@ -592,6 +620,7 @@ int main(void)
 	int failed;
 
 	pki_make(true);
+	pki_more("pki_rsa.py");
 	trust = pki_trust("trust");
 	pki_read("samples/content", &content);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

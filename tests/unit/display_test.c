@@ -34,6 +34,7 @@ static const struct { bool honest; const char *value; } rows[] = {
 	{ false, " \"=?utf-8?b?eEBiLnRy?=\" <a@b.tr>" },           /* some programs decode inside quotes */
 	{ false, " =?utf-7?q?x+AEA-b.tr?= <a@b.tr>" },
 	{ false, " =?utf-16?b?AHgAQA==?= <a@b.tr>" },
+	{ false, " =?iso-8859-x@y.tr?q?x?= <a@b.tr>" },             /* where it is not decoded it shows an address */
 	{ false, " =?utf-8?x?x?= <a@b.tr>" },
 	{ false, " =?utf-8?q?x=4?= <a@b.tr>" },
 	{ false, " =?utf-8?b?x?= <a@b.tr>" },

@@ -45,14 +45,15 @@ void pg_array_text(struct buf *out, const struct span *v, size_t n)
 	buf_addc(out, '}');
 }
 
-void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg)
+static void ask(const char *sql, const struct pg_params *params, const char *mark, pg_answered *answered, void *arg)
 {
 	struct asked *a = mem_new(sizeof *a);
 	const char *name = strstr(sql, "kep.") + 4;
 	struct buf b = BUF_INIT;
 
 	buf_add(&b, span_of(name, (size_t)(strchr(name, '(') - name)));
-	buf_adds(&b, durable ? "!(" : "(");
+	buf_adds(&b, mark);
+	buf_addc(&b, '(');
 	for (size_t i = 0; i < params->n; i++) {
 		buf_adds(&b, i ? "|" : "");
 		if (params->binary[i])
@@ -75,6 +76,21 @@ void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool
 	free(a->line);
 	free(a->first);
 	free(a);
+}
+
+void pg_ask(struct pg *pg, const char *sql, const struct pg_params *params, bool durable, pg_answered *answered, void *arg)
+{
+	ask(sql, params, durable ? "!" : "", answered, arg);
+}
+
+void pg_ask_later(struct pg *pg, const char *sql, const struct pg_params *params, pg_answered *answered, void *arg)
+{
+	ask(sql, params, "~", answered, arg);
+}
+
+bool pg_is_writing(const struct pg *pg)
+{
+	return fake.writing;
 }
 
 static const char *const domain_names[] = { "domain", "provider", "tls", "relay" };

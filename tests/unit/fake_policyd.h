@@ -15,8 +15,9 @@
 struct fake {
 	bool        up;                 /* the database is there */
 	const char *fail;               /* part of the statements that fail */
-	struct buf  asked;              /* what was asked, one line a statement: NAME(VALUE|VALUE..) */
+	struct buf  asked;              /* what was asked, one line a statement: NAME(VALUE|VALUE..); !: durable, ~: later */
 	size_t      waiting;
+	bool        writing;            /* pg_is_writing() */
 	struct buf  written;            /* to the peer */
 	bool        closed, finished;   /* the peer */
 	unsigned    deadline;

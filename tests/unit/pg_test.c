@@ -68,7 +68,12 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 	snprintf(l->channel, sizeof(l->channel), "%s", channel);
 }
 
-static const struct pg_hooks hooks = { on_watch, on_timer, on_state, on_notify };
+static void on_turn(void *arg)
+{
+	((struct loop *)arg)->writable = true;
+}
+
+static const struct pg_hooks hooks = { on_watch, on_timer, on_state, on_notify, on_turn };
 
 static void turn(struct loop *l, int ms)
 {
@@ -204,7 +209,6 @@ static void test_values(void **state)
 	struct pg_params p = { .n = 0 };
 	struct buf list = BUF_INIT;
 
-	(void)state;
 	loop_up(&l, NULL);
 	pg_text(&p, SPAN("ayşe \" \\ '"));
 	pg_text(&p, SPAN_NONE);
@@ -242,7 +246,6 @@ static void test_batching(void **state)
 	struct loop l;
 	int count = 0;
 
-	(void)state;
 	memset(r, 0, sizeof(r));
 	loop_up(&l, NULL);
 	first.count = &count;
@@ -265,6 +268,32 @@ static void test_batching(void **state)
 	pg_free(l.pg);
 }
 
+/* What may wait goes before what is asked behind it, in the same transaction, or
+ * alone after a while; nor is it lost without an answer. */
+static void test_later(void **state)
+{
+	static const char ask[] = "SELECT pg_current_xact_id()::text";
+	int count = 0;
+	struct reply r[4] = { { .count = &count }, { .count = &count }, { .count = &count }, { .count = &count } };
+	struct loop l;
+
+	loop_up(&l, NULL);
+	pg_ask_later(l.pg, ask, NULL, on_answer, &r[0]);
+	turn(&l, 20);
+	assert_int_equal(pg_waiting(l.pg), 1);
+	assert_false(pg_is_writing(l.pg));
+	pg_ask(l.pg, ask, NULL, true, on_answer, &r[1]);
+	turn_until(&l, &count, 2);
+	assert_string_equal(r[0].value, r[1].value);
+	assert_true(pg_is_writing(l.pg));
+	pg_ask_later(l.pg, ask, NULL, on_answer, &r[2]);
+	turn_until(&l, &count, 3);
+	assert_string_not_equal(r[2].value, r[1].value);
+	pg_ask_later(l.pg, ask, NULL, on_answer, &r[3]);
+	pg_free(l.pg);
+	assert_int_equal(r[3].answer, PG_LOST);
+}
+
 /* A batch has a limit, and what one turn of the loop asks shares it. */
 static void test_batch_limit(void **state)
 {
@@ -273,7 +302,6 @@ static void test_batch_limit(void **state)
 	struct loop l;
 	int count = 0, transactions = 1;
 
-	(void)state;
 	loop_up(&l, NULL);
 	for (int i = 0; i < N; i++) {
 		r[i].count = &count;
@@ -295,7 +323,6 @@ static void test_guilty(void **state)
 	struct loop l;
 	int count = 0;
 
-	(void)state;
 	run("DROP TABLE IF EXISTS pg_test; CREATE TABLE pg_test (k int PRIMARY KEY)");
 	memset(r, 0, sizeof(r));
 	loop_up(&l, NULL);
@@ -333,7 +360,6 @@ static void test_commit_fails(void **state)
 	struct loop l;
 	int count = 0;
 
-	(void)state;
 	run("DROP TABLE IF EXISTS pg_late; CREATE TABLE pg_late (k int, n int, UNIQUE (k) DEFERRABLE INITIALLY DEFERRED)");
 	run("INSERT INTO pg_late VALUES (3, 0)");
 	memset(r, 0, sizeof(r));
@@ -364,7 +390,6 @@ static void test_durable(void **state)
 	struct loop l;
 	int count = 0;
 
-	(void)state;
 	memset(r, 0, sizeof(r));
 	for (size_t i = 0; i < COUNT_OF(r); i++)
 		r[i].count = &count;
@@ -635,7 +660,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_batching),
+		cmocka_unit_test(test_batching), cmocka_unit_test(test_later),
 		cmocka_unit_test(test_batch_limit),
 		cmocka_unit_test(test_guilty),
 		cmocka_unit_test(test_commit_fails),

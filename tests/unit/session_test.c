@@ -10,9 +10,9 @@
 
 #define KEP_ID "0190163d-8694-739b-aea5-966c26f8ad91"
 
-/* Answers to "mail", "rcpt", "submit" and "refuse"; NULL: none comes. */
+/* Answers to "rcpt", "submit" and "refuse"; NULL: none comes. */
 static struct {
-	const char *mail, *rcpt, *submit, *refuse;
+	const char *rcpt, *submit, *refuse;
 	struct buf  heard;      /* the last question */
 	int         questions;
 } policyd;
@@ -24,8 +24,7 @@ static const char recorded[] = "{\"v\":1,\"why\":\"accepted\",\"kep_id\":\"" KEP
 static jdoc *ask(void *arg, const jdoc *question)
 {
 	struct span kind = jdoc_text(question, "ask");
-	const char *text = span_is(kind, "mail") ? policyd.mail : span_is(kind, "rcpt") ? policyd.rcpt :
-	    span_is(kind, "submit") ? policyd.submit : policyd.refuse;
+	const char *text = span_is(kind, "rcpt") ? policyd.rcpt : span_is(kind, "submit") ? policyd.submit : policyd.refuse;
 
 	buf_clear(&policyd.heard);
 	jdoc_write(&policyd.heard, question);
@@ -38,12 +37,11 @@ static struct trust *trust;
 static struct buf signed_mail, wide_mail, plain_mail;
 static usec now;
 
-static struct session *begin(const char *mail, const char *rcpt)
+static struct session *begin(const char *rcpt)
 {
 	struct asker asker = { ask, NULL };
 	struct session *s = session_new(&conf, &asker);
 
-	policyd.mail = mail;
 	policyd.rcpt = rcpt;
 	policyd.submit = recorded;
 	policyd.refuse = ordinary;
@@ -51,9 +49,9 @@ static struct session *begin(const char *mail, const char *rcpt)
 	return s;
 }
 
-static enum reason mail(struct session *s, const char *from)
+static void mail(struct session *s, const char *from)
 {
-	return session_mail(s, span_str(from), "ayse@hs01.kep.test", false);
+	session_mail(s, span_str(from), "ayse@hs01.kep.test", false);
 }
 
 static enum reason rcpt(struct session *s, const char *to)
@@ -66,7 +64,7 @@ static void content(struct session *s, struct span text)
 {
 	struct span name, value;
 
-	assert_true(session_data(s));
+	session_data(s);
 	while (header_next(&text, &name, &value) == 1)
 		session_field(s, name, value);
 	session_end_of_header(s);
@@ -76,10 +74,10 @@ static void content(struct session *s, struct span text)
 
 static enum reason whole(struct session *s, const char *from, const char *to, struct span text)
 {
-	enum reason why = mail(s, from);
+	enum reason why;
 
-	if (why == REASON_ACCEPTED)
-		why = rcpt(s, to);
+	mail(s, from);
+	why = rcpt(s, to);
 	session_queue_id(s, "4Z8F2AB23");
 	if (why != REASON_ACCEPTED)
 		return why;
@@ -89,19 +87,26 @@ static enum reason whole(struct session *s, const char *from, const char *to, st
 
 static void test_ordinary(void **state)
 {
-	struct session *s = begin(ordinary, ordinary);
+	struct session *s = begin(ordinary);
 
-	assert_int_equal(mail(s, "<Veli@ordinary.test>"), REASON_ACCEPTED);
-	assert_string_equal(policyd.heard.p, "{\"ask\":\"mail\",\"client\":\"192.0.2.9\",\"login\":\"ayse@hs01.kep.test\","
-	    "\"sender\":\"veli@ordinary.test\",\"v\":1}");
+	mail(s, "<Veli@ordinary.test>");
+	assert_int_equal(policyd.questions, 0);
+	assert_int_equal(rcpt(s, "<can@ordinary.test>"), REASON_ACCEPTED);
+	assert_string_equal(policyd.heard.p, "{\"ask\":\"rcpt\",\"client\":\"192.0.2.9\",\"login\":\"ayse@hs01.kep.test\","
+	    "\"rcpt\":\"can@ordinary.test\",\"sender\":\"veli@ordinary.test\",\"v\":1}");
 	assert_int_equal(rcpt(s, "<\"a b\"@ordinary.test>"), REASON_ACCEPTED);
 	assert_non_null(strstr(policyd.heard.p, "\"rcpt\":\"\\\"a b\\\"@ordinary.test\""));
 	/* ORCPT and the limit are rules of KEP mail. */
 	assert_int_equal(session_rcpt(s, SPAN("<c@ordinary.test>"), SPAN("rfc822;other@ordinary.test")), REASON_ACCEPTED);
 	for (size_t i = 0; i <= conf.recipient_limit; i++)
 		assert_int_equal(rcpt(s, "<d@ordinary.test>"), REASON_ACCEPTED);
-	assert_false(session_data(s));
-	assert_int_equal(mail(s, "<>"), REASON_ACCEPTED);
+	policyd.questions = 0;
+	content(s, buf_span(&plain_mail));
+	assert_int_equal(session_end(s, trust, now), REASON_ACCEPTED);
+	assert_string_equal(session_kep_id(s), "");
+	assert_int_equal(policyd.questions, 0);
+	mail(s, "<>");
+	assert_int_equal(rcpt(s, "<can@ordinary.test>"), REASON_ACCEPTED);
 	assert_non_null(strstr(policyd.heard.p, "\"sender\":\"\""));
 	session_free(s);
 }
@@ -110,15 +115,20 @@ static void test_refused_alone(void **state)
 {
 	for (int i = REASON_ADDRESS_SYNTAX; i < REASON_COUNT; i++) {
 		char *no = mem_printf("{\"v\":1,\"why\":\"%s\",\"kep\":true}", reason_words((enum reason)i)->wire);
-		struct session *s = begin(no, no);
+		struct session *s = begin(no);
 
-		assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), i);
-		policyd.mail = yes;
-		assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+		mail(s, "<ayse@hs01.kep.test>");
 		assert_int_equal(rcpt(s, "<b@ordinary.test>"), i);
 		policyd.rcpt = yes;
+		/* Where nothing could be found out the others would wait for nothing. */
+		assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), i == REASON_UNAVAILABLE ? REASON_UNAVAILABLE : REASON_ACCEPTED);
+		mail(s, "<ayse@hs01.kep.test>");
 		assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ACCEPTED);
-		assert_true(session_data(s));
+		policyd.rcpt = no;
+		assert_int_equal(rcpt(s, "<b@ordinary.test>"), i);
+		policyd.rcpt = yes;
+		assert_int_equal(rcpt(s, "<veli@hs01.kep.test>"), REASON_ACCEPTED);
+		session_data(s);
 		session_free(s);
 		free(no);
 	}
@@ -133,12 +143,16 @@ static void test_no_answer(void **state)
 	};
 
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		struct session *s = begin(bad[i], bad[i]);
+		struct session *s = begin(bad[i]);
 
-		assert_int_equal(mail(s, "<a@ordinary.test>"), REASON_UNAVAILABLE);
-		policyd.mail = yes;
-		assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+		policyd.questions = 0;
+		mail(s, "<ayse@hs01.kep.test>");
 		assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_UNAVAILABLE);
+		assert_int_equal(rcpt(s, "<veli@hs01.kep.test>"), REASON_UNAVAILABLE);
+		assert_int_equal(policyd.questions, 1);
+		content(s, buf_span(&signed_mail));
+		session_queue_id(s, "4Z8F2AB23");
+		assert_int_equal(session_end(s, trust, now), REASON_UNAVAILABLE);
 		policyd.rcpt = yes;
 		policyd.submit = policyd.refuse = bad[i];
 		assert_int_equal(whole(s, "<ayse@hs01.kep.test>", "<ali@hs01.kep.test>", buf_span(&signed_mail)), REASON_UNAVAILABLE);
@@ -150,18 +164,21 @@ static void test_no_answer(void **state)
 /* The directory may change between two questions: nothing is guessed then. */
 static void test_kinds_do_not_mix(void **state)
 {
-	struct session *s = begin(yes, ordinary);
+	struct session *s = begin(yes);
 
-	assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+	mail(s, "<ayse@hs01.kep.test>");
+	assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ACCEPTED);
+	policyd.rcpt = ordinary;
 	assert_int_equal(rcpt(s, "<b@ordinary.test>"), REASON_UNAVAILABLE);
-	policyd.mail = ordinary;
+	mail(s, "<b@ordinary.test>");
+	assert_int_equal(rcpt(s, "<b@ordinary.test>"), REASON_ACCEPTED);
 	policyd.rcpt = yes;
-	assert_int_equal(mail(s, "<b@ordinary.test>"), REASON_ACCEPTED);
 	assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_UNAVAILABLE);
-	policyd.mail = yes;
-	assert_int_equal(mail(s, "<>"), REASON_ADDRESS_SYNTAX);
-	assert_int_equal(mail(s, "<\"a b\"@hs01.kep.test>"), REASON_ADDRESS_SYNTAX);
-	assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+	mail(s, "<>");
+	assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ADDRESS_SYNTAX);
+	mail(s, "<\"a b\"@hs01.kep.test>");
+	assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ADDRESS_SYNTAX);
+	mail(s, "<ayse@hs01.kep.test>");
 	assert_int_equal(rcpt(s, "<\"a b\"@hs01.kep.test>"), REASON_ADDRESS_SYNTAX);
 	session_free(s);
 }
@@ -173,9 +190,9 @@ static void test_orcpt(void **state)
 		{ "rfc822;veli@hs01.kep.test", REASON_ORCPT_MISMATCH }, { "rfc822;", REASON_ORCPT_MISMATCH },
 		{ "", REASON_ORCPT_MISMATCH }, { "x400;ali@hs01.kep.test", REASON_ORCPT_MISMATCH },
 	};
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 
-	assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+	mail(s, "<ayse@hs01.kep.test>");
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		assert_int_equal(session_rcpt(s, SPAN("<ali@hs01.kep.test>"), span_str(rows[i].orcpt)), rows[i].why);
 	session_free(s);
@@ -183,9 +200,9 @@ static void test_orcpt(void **state)
 
 static void test_many_recipients(void **state)
 {
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 
-	assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+	mail(s, "<ayse@hs01.kep.test>");
 	for (size_t i = 0; i < 3600; i++) {
 		char *to = mem_printf("<r%zu@hs01.kep.test>", i);
 
@@ -204,7 +221,7 @@ static void test_accepted(void **state)
 		"\"rcpts\":[\"ali@hs01.kep.test\"]", "\"sender\":\"ayse@hs01.kep.test\"", "\"sha256\":\"", "\"sha512\":\"",
 		"\"identity\":\"10000000146\"", "\"certificate\":\"", "\"issuer\":\"", "\"serial\":\"", "\"digest\":\"sha256\"",
 	};
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 	char *size = mem_printf("\"size\":%zu,", signed_mail.n);
 
 	for (int round = 0; round < 2; round++) {
@@ -229,7 +246,7 @@ static void test_accepted(void **state)
 
 static void test_judged(void **state)
 {
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 
 	assert_int_equal(whole(s, "<ayse@hs01.kep.test>", "<ali@hs01.kep.test>", buf_span(&plain_mail)), REASON_NOT_SIGNED);
 	assert_non_null(strstr(policyd.heard.p, "\"ask\":\"refuse\""));
@@ -247,7 +264,7 @@ static void test_judged(void **state)
 /* Submit may be answered with a reason of its own. */
 static void test_submit_refused(void **state)
 {
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 
 	policyd.submit = "{\"v\":1,\"why\":\"attempt-missing\"}";
 	assert_int_equal(whole(s, "<ayse@hs01.kep.test>", "<ali@hs01.kep.test>", buf_span(&signed_mail)), REASON_ATTEMPT_MISSING);
@@ -265,7 +282,7 @@ static void test_submit_refused(void **state)
 /* Another provider's sender: its own copy may name recipients that are not ours. */
 static void test_provider(void **state)
 {
-	struct session *s = begin("{\"v\":1,\"why\":\"accepted\",\"kep\":true,\"provider\":true}", yes);
+	struct session *s = begin("{\"v\":1,\"why\":\"accepted\",\"kep\":true,\"provider\":true}");
 
 	assert_int_equal(whole(s, "<robot@hs02.kep.test>", "<ali@hs01.kep.test>", buf_span(&wide_mail)), REASON_ACCEPTED);
 	session_free(s);
@@ -274,10 +291,10 @@ static void test_provider(void **state)
 /* Refused before it came to us: offered nevertheless. */
 static void test_refused_elsewhere(void **state)
 {
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 
 	for (int told = 0; told < 2; told++) {
-		assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+		mail(s, "<ayse@hs01.kep.test>");
 		assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ACCEPTED);
 		if (told)
 			session_rcpt_refused(s, SPAN("<Can@ordinary.test>"));
@@ -291,9 +308,9 @@ static void test_refused_elsewhere(void **state)
 
 static void test_no_queue_id(void **state)
 {
-	struct session *s = begin(yes, yes);
+	struct session *s = begin(yes);
 
-	assert_int_equal(mail(s, "<ayse@hs01.kep.test>"), REASON_ACCEPTED);
+	mail(s, "<ayse@hs01.kep.test>");
 	assert_int_equal(rcpt(s, "<ali@hs01.kep.test>"), REASON_ACCEPTED);
 	policyd.questions = 0;
 	content(s, buf_span(&signed_mail));
@@ -304,7 +321,7 @@ static void test_no_queue_id(void **state)
 
 static void local(struct session *s, const char *from, const char *to)
 {
-	assert_int_equal(session_mail(s, span_str(from), NULL, true), REASON_ACCEPTED);
+	session_mail(s, span_str(from), NULL, true);
 	assert_int_equal(session_rcpt(s, span_str(to), SPAN_NONE), REASON_ACCEPTED);
 	assert_int_equal(session_rcpt(s, SPAN("c@x.test"), SPAN_NONE), REASON_ACCEPTED);
 	session_queue_id(s, "4Z8F2AB23");
@@ -314,24 +331,24 @@ static void test_local(void **state)
 {
 	static const char missing[] = "{\"v\":1,\"why\":\"login-missing\",\"kep\":true}";
 	static const char closed[] = "{\"v\":1,\"why\":\"closed-host\",\"kep\":false}";
-	static const struct { const char *mail, *rcpt; enum reason why; } rows[] = {
-		{ missing, missing, REASON_LOCAL_SUBMISSION },
-		{ yes, yes, REASON_LOCAL_SUBMISSION },
-		{ ordinary, "{\"v\":1,\"why\":\"sender-ordinary\",\"kep\":true}", REASON_LOCAL_SUBMISSION },
-		{ ordinary, closed, REASON_CLOSED_HOST },
-		{ ordinary, NULL, REASON_UNAVAILABLE },
-		{ NULL, NULL, REASON_UNAVAILABLE },
+	static const struct { const char *rcpt; enum reason why; } rows[] = {
+		{ missing, REASON_LOCAL_SUBMISSION },
+		{ yes, REASON_LOCAL_SUBMISSION },
+		{ "{\"v\":1,\"why\":\"sender-ordinary\",\"kep\":true}", REASON_LOCAL_SUBMISSION },
+		{ closed, REASON_CLOSED_HOST },
+		{ NULL, REASON_UNAVAILABLE },
 	};
-	struct session *s = begin(ordinary, ordinary);
+	struct session *s = begin(ordinary);
 
 	local(s, "root@mx1.hs01.kep.test", "root@mx1.hs01.kep.test");
-	assert_false(session_data(s));
+	content(s, buf_span(&signed_mail));
+	assert_int_equal(session_end(s, trust, now), REASON_ACCEPTED);
+	assert_string_equal(session_kep_id(s), "");
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		policyd.mail = rows[i].mail;
 		policyd.rcpt = rows[i].rcpt;
 		policyd.questions = 0;
 		local(s, "ayse@hs01.kep.test", "ali@hs01.kep.test");
-		assert_int_equal(policyd.questions, rows[i].mail ? rows[i].rcpt ? 3 : 2 : 1);
+		assert_int_equal(policyd.questions, rows[i].rcpt ? 2 : 1);
 		content(s, buf_span(&signed_mail));
 		assert_int_equal(session_end(s, trust, now), rows[i].why);
 		assert_true(rows[i].why == REASON_UNAVAILABLE || strstr(policyd.heard.p, "\"ask\":\"refuse\""));
