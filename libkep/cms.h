@@ -1,4 +1,4 @@
-/* cms.h - CMS SignedData (RFC 5652): verifying a stranger's, making our own.
+/* cms.h - CMS SignedData (RFC 5652): verifying a stranger's; seal.h makes our own.
  * The one door to openssl/cms.h.  Never PKCS7_*, never SMIME_read_CMS: OpenSSL
  * is asked about the small signature object only, the content is digested while
  * it streams by and compared here.
@@ -44,20 +44,5 @@ enum reason cms_verify_opaque(struct span der, const struct trust *trust, usec a
  * token's (borrowed from it).  For stamp.c. */
 enum reason cms_verify_stamp(struct span token, struct span certificates, const struct trust *tsa, usec at, struct stamp *out,
                              struct buf *chain, struct span *revocations);
-
-/* The provider's seal: certificate, chain, private key. */
-struct seal;
-/* NULL: *error names the file and how to mend it (also: key readable by group or
- * others, key does not fit the certificate). */
-struct seal *seal_load(const char *certificate, const char *key, struct buf *error);
-void seal_free(struct seal *s);
-/* Is the key in a PKCS#11 module (key is a pkcs11: URI)?  It is only there, and compared
- * with the certificate, once seal_ready() has loaded the module and logged in.
- * For a file there is nothing left to do.  false: *error. */
-bool seal_is_remote(const struct seal *s);
-bool seal_ready(struct seal *s, const char *key, struct buf *error);
-/* A detached CAdES-B signature (SHA-256; contentType, messageDigest, signing-time,
- * ESS signing-certificate-v2 of RFC 5035) over content; DER appended to *der. */
-bool seal_sign(const struct seal *s, struct span content, usec at, struct buf *der);
 
 #endif

@@ -6,7 +6,7 @@ libkep_libkep_a_SOURCES = \
 	libkep/jdoc.c libkep/jdoc.h libkep/reason.c libkep/reason.h libkep/reason.def \
 	libkep/addr.c libkep/addr.h libkep/attr.c libkep/attr.h libkep/header.c libkep/header.h \
 	libkep/base64.c libkep/base64.h libkep/display.c libkep/display.h libkep/letterhead.c libkep/letterhead.h libkep/part.c libkep/part.h libkep/mime.c libkep/mime.h libkep/digest.c libkep/digest.h libkep/library.c libkep/library.h \
-	libkep/der.c libkep/der.h libkep/pss.c libkep/pss.h libkep/outline.c libkep/outline.h libkep/profile.c libkep/profile.h libkep/signer.c libkep/signer.h libkep/ess.c libkep/ess.h libkep/tsp.c libkep/tsp.h libkep/memo.c libkep/memo.h libkep/proven.c libkep/proven.h libkep/trust.c libkep/trust.h libkep/ocsp.c libkep/ocsp.h libkep/crl.c libkep/crl.h libkep/chain.c libkep/chain.h libkep/cms.c libkep/cms.h \
+	libkep/der.c libkep/der.h libkep/pss.c libkep/pss.h libkep/outline.c libkep/outline.h libkep/profile.c libkep/profile.h libkep/signer.c libkep/signer.h libkep/ess.c libkep/ess.h libkep/tsp.c libkep/tsp.h libkep/memo.c libkep/memo.h libkep/proven.c libkep/proven.h libkep/trust.c libkep/trust.h libkep/ocsp.c libkep/ocsp.h libkep/crl.c libkep/crl.h libkep/chain.c libkep/chain.h libkep/cms.c libkep/cms.h libkep/seal.c libkep/seal.h \
 	libkep/stamp.c libkep/stamp.h libkep/stamp.def \
 	libkep/pkcs11.c libkep/pkcs11.h libkep/key.c libkep/key.h libkep/notekey.c libkep/notekey.h \
 	libkep/hashtree.c libkep/hashtree.h libkep/ers.c libkep/ers.h libkep/ers.def libkep/custody.c libkep/custody.h libkep/sunset.c libkep/sunset.h libkep/archive.c libkep/archive.h \

@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "libkep/clock.h"
-#include "libkep/cms.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
 #include "libkep/notekey.h"
 #include "libkep/privilege.h"
+#include "libkep/seal.h"
 
 /* ---- frames, blocking: the child always, the parent while it starts ---- */
 

@@ -11,6 +11,7 @@
 #include "libkep/cms.h"
 #include "libkep/der.h"
 #include "libkep/outline.h"
+#include "libkep/seal.h"
 #include "tests/unit/pki.h"
 
 static struct trust *trust;

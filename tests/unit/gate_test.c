@@ -6,6 +6,7 @@
 
 #include "libkep/clock.h"
 #include "libkep/gate.h"
+#include "libkep/seal.h"
 #include "tests/unit/pieces.h"
 #include "tests/unit/pki.h"
 

@@ -11,6 +11,7 @@
 #include "libkep/key.h"
 #include "libkep/notekey.h"
 #include "libkep/pkcs11.h"
+#include "libkep/seal.h"
 #include "tests/unit/pki.h"
 
 static bool has_token;

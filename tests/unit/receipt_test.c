@@ -6,10 +6,10 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
-#include "libkep/cms.h"
 #include "libkep/encode.h"
 #include "libkep/gate.h"
 #include "libkep/receipt.h"
+#include "libkep/seal.h"
 #include "tests/unit/pki.h"
 #include "tests/unit/samples.h"
 
