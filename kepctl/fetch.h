@@ -6,8 +6,9 @@
 #include "libkep/clock.h"
 
 struct fetch_limits {
-	size_t size;            /* octets of the answer */
-	usec   time;            /* of the whole conversation, redirects included */
+	size_t      size;       /* octets of the answer */
+	usec        time;       /* of the whole conversation, redirects included */
+	const char *size_key, *time_key;        /* of kep.conf, for what is said; size_key NULL: there is none */
 };
 
 /* Get a URL.  Followed are at most three redirects, to http and https only; no
@@ -15,5 +16,11 @@ struct fetch_limits {
  * the environment (http_proxy ...), as curl(1) takes them.  true: *octets is the
  * answer of a server that said 200.  false: *error says what was wrong. */
 bool fetch_url(const char *url, const struct fetch_limits *limits, struct buf *octets, struct buf *error);
+
+/* Post a body of that media type; the same, but that no redirect is followed, and
+ * that a name and password in the URL are sent.  ca: a PEM file of the CAs of https;
+ * "" is the system's. */
+bool fetch_post(const char *url, const char *type, struct span body, const char *ca, const struct fetch_limits *limits, struct buf *octets,
+                struct buf *error);
 
 #endif

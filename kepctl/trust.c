@@ -116,7 +116,7 @@ static void store(struct refresh *r)
 
 static void refresh(struct refresh *r)
 {
-	const struct fetch_limits limits = { r->conf->crl_size_limit, r->conf->crl_timeout };
+	const struct fetch_limits limits = { r->conf->crl_size_limit, r->conf->crl_timeout, "crl_size_limit", "crl_timeout" };
 	struct buf octets = BUF_INIT;
 
 	if (fetch_url(r->url, &limits, &octets, &r->error) && crl_judge(buf_span(&octets), r->trust, r->now, &r->crl, &r->der, &r->error)) {
