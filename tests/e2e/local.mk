@@ -5,3 +5,4 @@ EXTRA_DIST += tests/e2e/conftest.py tests/e2e/sink.py tests/e2e/test_way.py test
 	tests/e2e/test_stamps.py tests/e2e/test_pkcs11.py tests/e2e/test_witness.py tests/e2e/test_trust.py tests/crl.py
 EXTRA_DIST += tests/e2e/test_verify.py tests/e2e/test_tamper.py tests/scribe.py tests/vault.py tests/forger.py tests/stranger.py
 EXTRA_DIST += tests/e2e/prove.py tests/e2e/test_ledger.py tests/e2e/test_sequencer.py
+EXTRA_DIST += tests/e2e/test_archive.py tests/ageing.py
