@@ -14,8 +14,7 @@ static const struct { const char *wire, *well; } names[] = {
 #undef AUDIT
 };
 
-static void fault(struct audit_row *r, uint64_t index, const char *fmt, va_list ap) PRINTF(3, 0);
-static void fault(struct audit_row *r, uint64_t index, const char *fmt, va_list ap)
+PRINTF(3, 0) static void fault(struct audit_row *r, uint64_t index, const char *fmt, va_list ap)
 {
 	char words[1024];
 

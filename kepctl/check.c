@@ -17,6 +17,7 @@
 #include "kepctl/wiring.h"
 #include "libkep/library.h"
 #include "libkep/mem.h"
+#include "libkep/pkcs11.h"
 #include "libkep/trust.h"
 
 #define SOCKET_WAIT 5000        /* ms */
@@ -38,8 +39,22 @@ static void check_file(struct doctor *d, const char *key, const char *path)
 		findings_add(&d->findings, FINDING_WRONG, key, "put the file there, or set the key in kep.conf to where it is", "%s: %s", path, strerror(errno));
 }
 
+/* Of a key in a module the words of its URI and the file of its PIN; no module runs here. */
+static void check_uri(struct doctor *d, const char *key, const char *uri)
+{
+	struct buf error = BUF_INIT;
+	struct pkcs11 *k = pkcs11_parse(uri, &error);
+
+	if (k)
+		findings_add(&d->findings, FINDING_OK, key, NULL, "in a PKCS#11 module; kep-policyd -n looks whether it is there");
+	else
+		findings_add(&d->findings, FINDING_WRONG, key, "see PKCS#11 in kep-policyd(8)", "%s", buf_str(&error));
+	pkcs11_free(k);
+	buf_release(&error);
+}
+
 /* A private key's mode only; its content is for the signer's eyes. */
-static void check_key(struct doctor *d, const char *key, const char *path, const char *absent)
+static void check_file_of_key(struct doctor *d, const char *key, const char *path, const char *absent)
 {
 	char *mend = mem_printf("chmod 0400 %s", path);
 	struct stat st;
@@ -52,6 +67,14 @@ static void check_key(struct doctor *d, const char *key, const char *path, const
 	else
 		findings_add(&d->findings, FINDING_OK, key, NULL, "%s", path);
 	free(mend);
+}
+
+static void check_key(struct doctor *d, const char *key, const char *where, const char *absent)
+{
+	if (pkcs11_is_uri(where))
+		check_uri(d, key, where);
+	else
+		check_file_of_key(d, key, where, absent);
 }
 
 /* What the loaded store is worth; NULL: all is well, and *level says so. */

@@ -8,7 +8,6 @@
 #include "libkep/mem.h"
 
 #define SCHEMES        "http,https"
-#define REDIRECTS      3L
 #define CONNECT_TIME   10000L   /* ms */
 
 struct answer {
@@ -36,8 +35,8 @@ static bool set_up(CURL *c, const char *url, const struct fetch_limits *limits, 
 	return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, SCHEMES) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, SCHEMES) == CURLE_OK &&
-	    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
-	    curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, limits->redirects > 0 ? 1L : 0L) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_MAXREDIRS, limits->redirects) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(limits->time / 1000)) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIME) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)limits->size) == CURLE_OK &&
@@ -50,6 +49,13 @@ static bool set_up(CURL *c, const char *url, const struct fetch_limits *limits, 
 	    curl_easy_setopt(c, CURLOPT_WRITEDATA, a) == CURLE_OK;
 }
 
+static void say_size(const struct fetch_limits *limits, struct buf *error)
+{
+	buf_addf(error, "larger than %zu octets", limits->size);
+	if (limits->size_key)
+		buf_addf(error, "; see %s in kep.conf(5)", limits->size_key);
+}
+
 static bool judge(CURL *c, CURLcode code, const struct answer *a, const struct fetch_limits *limits, const char *words, struct buf *error)
 {
 	long status = 0;
@@ -59,9 +65,9 @@ static bool judge(CURL *c, CURLcode code, const struct answer *a, const struct f
 		return true;
 	buf_clear(error);
 	if (a->too_large || code == CURLE_FILESIZE_EXCEEDED)
-		buf_addf(error, "larger than %zu octets%s", limits->size, limits->mend);
+		say_size(limits, error);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
-		buf_addf(error, "not there after %lld seconds; see crl_timeout in kep.conf(5)", (long long)(limits->time / 1000000));
+		buf_addf(error, "not there after %lld seconds; see %s in kep.conf(5)", (long long)(limits->time / 1000000), limits->time_key);
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL)
 		buf_adds(error, "only http and https are fetched");
 	else if (code == CURLE_OK)
@@ -71,21 +77,23 @@ static bool judge(CURL *c, CURLcode code, const struct answer *a, const struct f
 	return false;
 }
 
-/* What is sent; NULL: nothing, it is a GET. */
-struct question {
+/* What is posted; NULL: it is a GET. */
+struct posted {
 	struct span        body;
-	struct curl_slist *fields;
+	const char        *ca;
+	struct curl_slist *type;
 };
 
-static bool set_body(CURL *c, const struct question *q)
+static bool set_post(CURL *c, const struct posted *p)
 {
-	return curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n) == CURLE_OK &&
-	    curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body.p) == CURLE_OK &&
+	return curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.n) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->body.p) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_HTTPHEADER, p->type) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL) == CURLE_OK &&
-	    curl_easy_setopt(c, CURLOPT_HTTPHEADER, q->fields) == CURLE_OK;
+	    (!*p->ca || curl_easy_setopt(c, CURLOPT_CAINFO, p->ca) == CURLE_OK);
 }
 
-static bool fetch(const char *url, const struct question *q, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
+static bool fetch(const char *url, const struct posted *posted, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
 {
 	struct answer a = { octets, limits->size, false };
 	char words[CURL_ERROR_SIZE] = "";
@@ -95,7 +103,7 @@ static bool fetch(const char *url, const struct question *q, const struct fetch_
 	buf_clear(octets);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(c = curl_easy_init()))
 		log_fatal("libcurl cannot start");
-	if (!set_up(c, url, limits, &a, words) || (q && !set_body(c, q)))
+	if (!set_up(c, url, limits, &a, words) || (posted && !set_post(c, posted)))
 		log_fatal("libcurl does not know what it must; 7.85 or later is needed");
 	ok = judge(c, curl_easy_perform(c), &a, limits, words, error);
 	curl_easy_cleanup(c);
@@ -108,16 +116,17 @@ bool fetch_url(const char *url, const struct fetch_limits *limits, struct buf *o
 	return fetch(url, NULL, limits, octets, error);
 }
 
-bool fetch_post(const char *url, const char *type, struct span body, const struct fetch_limits *limits, struct buf *octets, struct buf *error)
+bool fetch_post(const char *url, const char *type, struct span body, const char *ca, const struct fetch_limits *limits, struct buf *octets,
+                struct buf *error)
 {
-	char *field = mem_printf("Content-Type: %s", type);
-	struct question q = { body, curl_slist_append(NULL, field) };
+	char *header = mem_printf("Content-Type: %s", type);
+	struct posted p = { body, ca, curl_slist_append(NULL, header) };
 	bool ok;
 
-	if (!q.fields)
+	if (!p.type)
 		log_fatal("out of memory");
-	ok = fetch(url, &q, limits, octets, error);
-	curl_slist_free_all(q.fields);
-	free(field);
+	ok = fetch(url, &p, limits, octets, error);
+	curl_slist_free_all(p.type);
+	free(header);
 	return ok;
 }

@@ -7,6 +7,7 @@
 
 #include "kepctl/paint.h"
 #include "kepctl/progress.h"
+#include "kepctl/stock.h"
 #include "kepctl/survey.h"
 #include "libkep/mem.h"
 
@@ -94,6 +95,8 @@ static void work(struct fsck *f)
 		survey_run(s);
 		if (s->status == EX_OK && f->has_keys)
 			heads_stamps(s->heads);
+		if (s->status == EX_OK)
+			s->status = stock_audit(f->ctl, f->db[1], f->has_keys ? &f->keyring : NULL, clock_now(), &f->audit);
 		f->status = s->status != EX_OK ? s->status : heads_status(s->heads);
 	}
 	heads_free(s->heads);

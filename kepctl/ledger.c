@@ -54,10 +54,21 @@ int command_ledger_keygen(const struct ctl *c)
 	return status;
 }
 
+/* Here, too, a module is loaded when the key is in one: it tells the public key. */
+static struct notekey *load_key(const struct ctl *c, struct buf *error)
+{
+	struct notekey *key = notekey_load(c->conf->checkpoint_key, error);
+
+	if (key && notekey_ready(key, error))
+		return key;
+	notekey_free(key);
+	return NULL;
+}
+
 int command_ledger_vkey(const struct ctl *c)
 {
 	struct buf error = BUF_INIT;
-	int status = has_origin(c) ? with_key(c, notekey_load(c->conf->checkpoint_key, &error), EX_NOINPUT, &error) : complain_origin();
+	int status = has_origin(c) ? with_key(c, load_key(c, &error), EX_NOINPUT, &error) : complain_origin();
 
 	buf_release(&error);
 	return status;

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 #include "kepctl/fetch.h"
-#include "kepctl/renew.h"
+#include "kepctl/fetched.h"
 #include "libkep/folder.h"
 #include "libkep/mem.h"
 #include "libkep/ocsp.h"
@@ -31,7 +31,7 @@ struct staple {
 	const char          *source;
 	struct ocsp_inquiry *inquiry;
 	char                *file;
-	enum renew_state     state;
+	enum fetched_state     state;
 	struct ocsp_answer   answer;
 	struct buf           error;
 };
@@ -45,13 +45,13 @@ static void print(const struct staple *s)
 {
 	char text[CLOCK_TEXT_SIZE] = "";
 
-	printf("%-9s %s\n", renew_word(s->state), s->inquiry ? ocsp_url(s->inquiry) : s->source);
-	if (s->state == RENEW_FAILED)
+	printf("%-9s %s\n", fetched_word(s->state), s->inquiry ? ocsp_url(s->inquiry) : s->source);
+	if (s->state == FETCHED_FAILED)
 		printf("          %s\n", buf_str(&s->error));
 	if (s->answer.next_update)
 		clock_text(text, s->answer.next_update);
 	if (s->inquiry)
-		printf("          %s%s%s%s%.19s%s\n", s->state == RENEW_FAILED ? "" : word_of(s), s->state == RENEW_FAILED ? "" : ": ",
+		printf("          %s%s%s%s%.19s%s\n", s->state == FETCHED_FAILED ? "" : word_of(s), s->state == FETCHED_FAILED ? "" : ": ",
 		       ocsp_subject(s->inquiry), *text ? ", next update " : "", text, *text ? "Z" : "");
 }
 
@@ -60,19 +60,19 @@ static jdoc *row_of(const struct staple *s)
 	jdoc *row = jdoc_object();
 
 	jdoc_set_text(row, "signer", span_str(s->source));
-	jdoc_set_str(row, "state", renew_word(s->state));
+	jdoc_set_str(row, "state", fetched_word(s->state));
 	if (s->inquiry) {
 		jdoc_set_str(row, "url", ocsp_url(s->inquiry));
 		jdoc_set_str(row, "file", s->file);
 		jdoc_set_str(row, "certificate", ocsp_certificate(s->inquiry));
 		jdoc_set_text(row, "subject", span_str(ocsp_subject(s->inquiry)));
 	}
-	if (s->state == RENEW_FAILED)
+	if (s->state == FETCHED_FAILED)
 		jdoc_set_text(row, "error", buf_span(&s->error));
 	else
 		jdoc_set_str(row, "status", word_of(s));
-	renew_time(row, "this_update", s->answer.this_update);
-	renew_time(row, "next_update", s->answer.next_update);
+	fetched_time(row, "this_update", s->answer.this_update);
+	fetched_time(row, "next_update", s->answer.next_update);
 	return row;
 }
 
@@ -98,22 +98,22 @@ static void store(const struct round *r, struct staple *s, struct span fresh)
 	if (newer)
 		buf_adds(&s->error, "older than the response that is there already, which stays");
 	else if (same)
-		s->state = RENEW_UNCHANGED;
+		s->state = FETCHED_UNCHANGED;
 	else
-		s->state = renew_put(s->file, fresh, &s->error);
+		s->state = fetched_put(s->file, fresh, &s->error);
 }
 
 /* A dead responder is waited for once, not once for each of its signers. */
 static bool fetch(struct round *r, struct staple *s, struct buf *octets)
 {
-	const struct fetch_limits limits = { OCSP_SIZE_LIMIT, r->conf->crl_timeout, "" };
+	const struct fetch_limits limits = { OCSP_SIZE_LIMIT, r->conf->crl_timeout, 3, NULL, "crl_timeout" };
 	const char *url = ocsp_url(s->inquiry);
 	char *line = mem_printf("%s\n", url);
 	bool silent = strstr(buf_str(&r->silent), line) != NULL, ok = false;
 
 	if (silent)
 		buf_adds(&s->error, "not asked, as this responder has just failed");
-	else if (!(ok = fetch_post(url, "application/ocsp-request", ocsp_request(s->inquiry), &limits, octets, &s->error)))
+	else if (!(ok = fetch_post(url, "application/ocsp-request", ocsp_request(s->inquiry), "", &limits, octets, &s->error)))
 		buf_adds(&r->silent, line);
 	free(line);
 	return ok;
@@ -143,7 +143,7 @@ static bool take(void *arg, const char *file, struct span octets, struct buf *er
 	else
 		print(&s);
 	r->count->asked++;
-	r->count->failed += s.state == RENEW_FAILED;
+	r->count->failed += s.state == FETCHED_FAILED;
 	ocsp_inquiry_free(s.inquiry);
 	free(s.file);
 	buf_release(&s.error);

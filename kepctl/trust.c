@@ -8,7 +8,7 @@
 
 #include "kepctl/ctl.h"
 #include "kepctl/fetch.h"
-#include "kepctl/renew.h"
+#include "kepctl/fetched.h"
 #include "kepctl/staple.h"
 #include "libkep/crl.h"
 #include "libkep/digest.h"
@@ -24,7 +24,7 @@ struct refresh {
 	const struct trust *trust;
 	usec                now;
 	char               *url, *file;
-	enum renew_state    state;
+	enum fetched_state    state;
 	struct crl          crl;
 	struct buf          der, error;
 };
@@ -75,14 +75,14 @@ static void store(struct refresh *r)
 	if (newer)
 		buf_adds(&r->error, "older than the CRL that is there already, which stays");
 	else if (same)
-		r->state = RENEW_UNCHANGED;
+		r->state = FETCHED_UNCHANGED;
 	else
-		r->state = renew_put(r->file, buf_span(&r->der), &r->error);
+		r->state = fetched_put(r->file, buf_span(&r->der), &r->error);
 }
 
 static void refresh(struct refresh *r)
 {
-	const struct fetch_limits limits = { r->conf->crl_size_limit, r->conf->crl_timeout, "; see crl_size_limit in kep.conf(5)" };
+	const struct fetch_limits limits = { r->conf->crl_size_limit, r->conf->crl_timeout, 3, "crl_size_limit", "crl_timeout" };
 	struct buf octets = BUF_INIT;
 
 	if (fetch_url(r->url, &limits, &octets, &r->error) && crl_judge(buf_span(&octets), r->trust, r->now, &r->crl, &r->der, &r->error)) {
@@ -102,12 +102,12 @@ static jdoc *row_of(const struct refresh *r)
 
 	jdoc_set_str(row, "url", r->url);
 	jdoc_set_str(row, "file", r->file);
-	jdoc_set_str(row, "state", renew_word(r->state));
-	if (r->state == RENEW_FAILED)
+	jdoc_set_str(row, "state", fetched_word(r->state));
+	if (r->state == FETCHED_FAILED)
 		jdoc_set_text(row, "error", buf_span(&r->error));
 	jdoc_set_str(row, "issuer", r->crl.issuer);
-	renew_time(row, "this_update", r->crl.this_update);
-	renew_time(row, "next_update", r->crl.next_update);
+	fetched_time(row, "this_update", r->crl.this_update);
+	fetched_time(row, "next_update", r->crl.next_update);
 	if (r->crl.issuer) {
 		jdoc_set_int(row, "entries", (int64_t)r->crl.entries);
 		jdoc_set_bool(row, "delta", r->crl.delta);
@@ -119,8 +119,8 @@ static void print(const struct refresh *r)
 {
 	char text[CLOCK_TEXT_SIZE] = "";
 
-	printf("%-9s %s\n", renew_word(r->state), r->url);
-	if (r->state == RENEW_FAILED)
+	printf("%-9s %s\n", fetched_word(r->state), r->url);
+	if (r->state == FETCHED_FAILED)
 		printf("          %s\n", buf_str(&r->error));
 	if (r->crl.next_update)
 		clock_text(text, r->crl.next_update);
@@ -143,7 +143,7 @@ static bool refresh_one(const struct ctl *c, const struct trust *trust, struct s
 		jdoc_push(rows, row_of(&r));
 	else
 		print(&r);
-	ok = r.state != RENEW_FAILED;
+	ok = r.state != FETCHED_FAILED;
 	free(r.url);
 	free(r.file);
 	crl_release(&r.crl);

@@ -6,6 +6,7 @@
 #include "kepctl/ctl.h"
 #include "kepctl/moment.h"
 #include "kepctl/paint.h"
+#include "kepctl/record.h"
 #include "libkep/exam.h"
 #include "libkep/folder.h"
 #include "libkep/outcome.h"
@@ -273,10 +274,12 @@ static int begin(struct verification *v)
 
 int command_verify(const struct ctl *c)
 {
-	struct verification v = { .ctl = c, .list = c->json ? jdoc_array() : NULL };
-
+	struct verification v = { .ctl = c };
 	bool begun;
 
+	if (c->given[CTL_EVIDENCE_RECORD])
+		return record_verify(c);
+	v.list = c->json ? jdoc_array() : NULL;
 	v.status = begin(&v);
 	begun = v.status == EX_OK;
 	if (begun)

@@ -117,6 +117,11 @@ size_t hashtree_root(struct hashtree *t, unsigned char *out)
 	return t->size;
 }
 
+bool hashtree_has(const struct hashtree *t, size_t leaf, const unsigned char *hash)
+{
+	return leaf < hashtree_count(t) && memcmp(t->level[0].p + leaf * t->size, hash, t->size) == 0;
+}
+
 void hashtree_path(struct hashtree *t, size_t leaf, struct buf *siblings)
 {
 	build(t);

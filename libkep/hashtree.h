@@ -25,6 +25,8 @@ void hashtree_add(struct hashtree *t, const unsigned char *leaf);
 size_t hashtree_count(const struct hashtree *t);
 /* The root; of one leaf, that leaf.  There must be one.  Its size. */
 size_t hashtree_root(struct hashtree *t, unsigned char *out);
+/* Is this the leaf at that place? */
+bool hashtree_has(const struct hashtree *t, size_t leaf, const unsigned char *hash);
 /* Append what a leaf lacks on its way to the root: one hash a level, from below;
  * levels where it stands alone are left out. */
 void hashtree_path(struct hashtree *t, size_t leaf, struct buf *siblings);

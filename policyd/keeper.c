@@ -53,7 +53,7 @@ static bool sync_folder(const char *folder)
 static int replace(const struct keeper *k)
 {
 	int fd = open(k->beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	bool good = fd >= 0 && write_all(fd, buf_span(&k->octets)) && fsync(fd) == 0;
+	bool good = fd >= 0 && fchmod(fd, 0644) == 0 && write_all(fd, buf_span(&k->octets)) && fsync(fd) == 0;
 	int why = good ? 0 : errno;
 
 	if (fd >= 0 && close(fd) != 0 && good)

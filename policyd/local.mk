@@ -20,6 +20,8 @@ policyd_kep_policyd_SOURCES = \
 	policyd/keeper.c policyd/keeper.h policyd/ledger.c policyd/ledger.h policyd/ledger.def \
 	policyd/fetch.c policyd/fetch.h policyd/pause.c policyd/pause.h \
 	policyd/revocation.c policyd/revocation.h policyd/tsa.c policyd/tsa.h \
+	policyd/alarm.c policyd/alarm.h policyd/cosigner.c policyd/cosigner.h \
+	policyd/witness.c policyd/witness.h policyd/witness_folder.c policyd/witness_folder.h \
 	$(policyd_session) \
 	$(policyd_kep_policyd_END)
 policyd_kep_policyd_END =

@@ -28,6 +28,7 @@
 #include "policyd/service.h"
 #include "policyd/signer.h"
 #include "policyd/tsa.h"
+#include "policyd/witness.h"
 
 #define PROGRAM "kep-policyd"
 #define DRAIN_MS 50
@@ -104,7 +105,7 @@ static bool conf_fits(const struct conf *c, struct buf *error)
 	}
 	return required(error, "receipt_from", c->receipt_from, "kep@hs01.kep.tr") &&
 	    required(error, "track_domain", c->track_domain, "evt.hs01.kep.tr") &&
-	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error) && tsa_fits(c, error) &&
+	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error) && tsa_fits(c, error) && witness_fits(c, error) &&
 	    ledger_fits(c, error);
 }
 
@@ -163,6 +164,7 @@ struct program {
 	struct outbox   *outbox;
 	struct fetcher  *fetcher;
 	struct tsa      *tsa;
+	struct witnesses *witnesses;
 	struct http     *http;
 	struct flush    *flush;
 	struct event    *signals[4], *drain;
@@ -232,6 +234,7 @@ static void on_end(evutil_socket_t number, short what, void *arg)
 	hop_stop(p->hop);
 	outbox_stop(p->outbox);
 	tsa_stop(p->tsa);
+	witness_stop(p->witnesses);
 	ledger_stop(p->daemon.ledger);
 	p->drain = event_new(p->daemon.base, -1, EV_PERSIST, on_drain, p);
 	if (!p->drain || event_add(p->drain, &often) != 0)
@@ -279,6 +282,7 @@ static void parts_open(struct program *p)
 	p->outbox = outbox_new(d);
 	p->fetcher = fetcher_new(d->base, d->conf->https_ca);
 	p->tsa = tsa_new(d, p->fetcher);
+	p->witnesses = witness_new(d, p->fetcher);
 	p->sockets = (struct sockets){ .ask = -1, .lmtp = -1, .http = -1 };
 }
 
@@ -292,6 +296,7 @@ static void parts_close(struct program *p)
 	hop_free(p->hop);
 	outbox_free(p->outbox);
 	tsa_free(p->tsa);
+	witness_free(p->witnesses);
 	fetcher_free(p->fetcher);
 	ledger_free(p->daemon.ledger);
 	signer_free(p->daemon.signer);

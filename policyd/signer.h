@@ -4,7 +4,7 @@
  * Forked before the daemon opens a socket, a database connection or a loop and
  * before privileges are dropped, because the keys may be readable by root only.
  * The child reads conf seal_certificate, seal_key and checkpoint_key, becomes conf
- * user, loads the PKCS#11 modules in which keys are (key.h), which happens nowhere else, keeps no descriptor but its end of one socketpair, and signs what it is
+ * user, loads the PKCS#11 modules in which keys are (key.h), which the daemon itself never does, keeps no descriptor but its end of one socketpair, and signs what it is
  * handed; the parent never has an octet of a private key in its memory.  The child ends
  * when the parent does (end of file on the pair, and PR_SET_PDEATHSIG).
  *

@@ -11,6 +11,7 @@
 #include "libkep/mem.h"
 #include "libkep/note.h"
 #include "libkep/stamp.h"
+#include "policyd/alarm.h"
 #include "policyd/fetch.h"
 #include "policyd/pause.h"
 #include "policyd/revocation.h"
@@ -62,29 +63,16 @@ static void wait(struct authority *a, usec pause)
 		evtimer_add(a->timer, &tv);
 }
 
-static void on_alarmed(void *arg, enum pg_answer answer, const struct pg_rows *rows, const char *sqlstate, const char *words)
-{
-	struct authority *a = arg;
-
-	if (answer == PG_FAILED)
-		log_warn("tsa: kep.hop_alarm: %s: %s", sqlstate, words);
-	a->alarmed = answer != PG_LOST;
-}
-
 static void alarm_if_long(struct authority *a, const char *why)
 {
-	struct pg_params v = { .n = 0 };
 	char since[CLOCK_TEXT_SIZE], *details;
 
 	if (a->alarmed || clock_now() - a->since < a->tsa->d->conf->tsa_alarm)
 		return;
 	clock_text(since, a->since);
 	details = mem_printf("%s: no good time-stamp since %.19sZ: %s", a->name, since, why);
-	log_warn("tsa: alarm: %s", details);
 	a->alarmed = true;
-	pg_text(&v, span_str(conf_hostname(a->tsa->d->conf)));
-	pg_text(&v, span_str(details));
-	pg_ask(a->tsa->d->pg, "SELECT kep.hop_alarm(NULL, $1::text, 'time-stamp-missing', $2::text)", &v, true, on_alarmed, a);
+	alarm_raise(a->tsa->d, "time-stamp-missing", details);
 	free(details);
 }
 

@@ -1,4 +1,5 @@
 """The keys of seal and ledger in a PKCS#11 token (SoftHSM), used by the signer child alone."""
+import json
 import os
 import re
 import shutil
@@ -86,6 +87,23 @@ def test_what_is_wrong(token, setting, words):
     status, said = check(house, setting(uri))
     assert status == 78 and re.search(words, said), said
     assert "12345678" not in said
+
+
+def test_kepctl(token):
+    """The doctor looks at the URI; the ledger's public key comes from the token."""
+    house, uri = token
+    want = house.daemons.kepctl("ledger", "vkey")
+    text = house.daemons.conf.read_text()
+    try:
+        house.daemons.conf.write_text(re.sub(r"(?m)^checkpoint_key =.*$", "checkpoint_key = " + uri("checkpoint"), text))
+        assert house.daemons.kepctl("ledger", "vkey") == want
+        rows = {row["what"]: row for row in json.loads(house.daemons.kepctl("--json", "check", check=False))["findings"]}
+        assert rows["checkpoint_key"]["level"] == "ok", rows["checkpoint_key"]
+        house.daemons.conf.write_text(re.sub(r"(?m)^checkpoint_key =.*$", "checkpoint_key = pkcs11:token=KEP", text))
+        rows = {row["what"]: row for row in json.loads(house.daemons.kepctl("--json", "check", check=False))["findings"]}
+        assert rows["checkpoint_key"]["level"] == "wrong" and "names no key" in rows["checkpoint_key"]["words"], rows["checkpoint_key"]
+    finally:
+        house.daemons.conf.write_text(text)
 
 
 def test_a_pin_everybody_reads(token):

@@ -178,7 +178,7 @@ def test_the_alarm(stamped):
     with stamped.daemons.changed("tsa_alarm", "2s"):
         with stamped.tsa.behaving("status 500"):
             size = fresh(stamped)
-            said(stamped, since, f"tsa: alarm: {stamped.tsa.url}: no good time-stamp since")
+            said(stamped, since, f"alarm why=time-stamp-missing {stamped.tsa.url}: no good time-stamp since")
             time.sleep(3)
         rows = stamped.postgres.sql("SELECT kep_id, details FROM kep.alarms WHERE why = 'time-stamp-missing'")
         assert len(rows) == before + 1 and "the server answers 500" in rows[-1][1]
