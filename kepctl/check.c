@@ -94,6 +94,8 @@ static const char *judge_trust(const struct trust *t, const struct conf *conf, e
 	}
 	if (until != 0 && until < clock_now())
 		return "run 'kepctl trust refresh', and look whether kep-trust.timer is active; remove CRLs that nobody issues any more";
+	if (*conf->ocsp_signers && trust_responses(t) == 0)
+		return "ocsp_signers is set, but there is no OCSP response: run 'kepctl trust refresh', and look whether kep-trust.timer is active";
 	*level = FINDING_OK;
 	return NULL;
 }

@@ -217,6 +217,18 @@ def test_folders(house):
     house.configure()
 
 
+def test_the_doctor_misses_responses(house):
+    def finding():
+        done = subprocess.run([program("kepctl", "kepctl", build()), "-c", house.conf, "--json", "check"], capture_output=True, text=True, check=False)
+        return next(row for row in json.loads(done.stdout)["findings"] if row["what"] == "trust")
+    house.known(SIGNER)
+    house.forget()
+    house.configure()
+    assert finding()["level"] == "warning" and "no OCSP response" in str(finding())
+    assert house.fetch()[0] == 0
+    assert finding()["level"] == "ok" and ", 1 OCSP response" in finding()["words"]
+
+
 def test_the_words_for_people(house):
     house.known(SIGNER)
     house.configure()
