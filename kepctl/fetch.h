@@ -12,8 +12,7 @@ struct fetch_limits {
 	const char *size_key, *time_key;        /* of kep.conf, for what is said; size_key NULL: there is none */
 };
 
-/* Get a URL.  No
- * content is decompressed, no password or cookie is sent.  Proxies are those of
+/* Get a URL.  No content is decompressed, no password or cookie is sent.  Proxies are those of
  * the environment (http_proxy ...), as curl(1) takes them.  true: *octets is the
  * answer of a server that said 200.  false: *error says what was wrong. */
 bool fetch_url(const char *url, const struct fetch_limits *limits, struct buf *octets, struct buf *error);
