@@ -315,10 +315,6 @@ BEGIN
 		SELECT l.size, l.root INTO size, root FROM kep.ledger_state AS l;
 		RETURN;
 	END IF;
-	IF s.partitioned <= s.size + ledger_extend.n THEN
-		PERFORM kep.ledger_partitions((ledger_extend.n / s.partition_size)::int + 1);
-		SELECT l.* INTO s FROM kep.ledger_state AS l;
-	END IF;
 	SELECT pg_snapshot_xmin(now.s), pg_snapshot_xmax(now.s),
 	       (SELECT e.txid FROM kep.evidence AS e WHERE e.txid IS DISTINCT FROM pg_current_xact_id_if_assigned() ORDER BY e.txid DESC, e.id DESC LIMIT 1)
 	  INTO horizon, ceiling, newest FROM pg_current_snapshot() AS now (s);
@@ -338,6 +334,9 @@ BEGIN
 		s.cursor_id := taken.last_id;
 	END IF;
 	added := cardinality(taken.ids);
+	IF s.partitioned < s.size + added THEN          -- kep.ledger_partitions() was not called in time
+		PERFORM kep.ledger_partitions((added / s.partition_size)::int + 1);
+	END IF;
 	IF added > 0 THEN
 		s := kep.ledger_append(s, taken.ids, taken.hashes);
 	END IF;
