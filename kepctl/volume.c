@@ -93,11 +93,13 @@ void volume_release(struct volume *v)
 
 static void array_of(struct buf *levels, struct buf *numbers, const struct tiles *t)
 {
+	buf_addc(levels, '{');
+	buf_addc(numbers, '{');
 	for (size_t i = 0; i < tiles_lacking(t); i++) {
 		struct tile_id id = tiles_lack(t, i);
 
-		buf_addf(levels, "%c%u", i ? ',' : '{', id.level);
-		buf_addf(numbers, "%c%" PRIu64, i ? ',' : '{', id.number);
+		buf_addf(levels, "%s%u", i ? "," : "", id.level);
+		buf_addf(numbers, "%s%" PRIu64, i ? "," : "", id.number);
 	}
 	buf_addc(levels, '}');
 	buf_addc(numbers, '}');
@@ -125,17 +127,29 @@ static bool fetch_tiles(struct volume *v, int *status)
 	return rows != NULL;
 }
 
-static bool prove(struct volume *v, size_t leaf, struct merkle_proof *proof, int *status)
+/* Leaves are asked for in order, twice each at most. */
+static bool try_proof(struct volume *v, uint64_t index)
 {
 	struct merkle_source source = tiles_source(v->tiles);
-	uint64_t index = (uint64_t)v->first + leaf, size = (uint64_t)v->checkpoint;
+	uint64_t size = (uint64_t)v->checkpoint;
+	bool good = true;
 
-	if (merkle_prove_inclusion(&source, index, size, proof))
-		return true;
-	if (!fetch_tiles(v, status))
-		return false;
-	source = tiles_source(v->tiles);
-	return merkle_prove_inclusion(&source, index, size, proof) || damaged(v, status, "tiles of the ledger are missing");
+	if (v->proved && v->proved == index)
+		good = merkle_prove_next(&source, index, size, &v->proof);
+	else if (v->proved != index + 1)
+		good = merkle_prove_inclusion(&source, index, size, &v->proof);
+	v->proved = good ? index + 1 : 0;
+	return good;
+}
+
+static bool prove(struct volume *v, size_t leaf, struct merkle_proof *proof, int *status)
+{
+	uint64_t index = (uint64_t)v->first + leaf;
+
+	if (!try_proof(v, index) && (!fetch_tiles(v, status) || !try_proof(v, index)))
+		return *status == EX_OK ? damaged(v, status, "tiles of the ledger are missing") : false;
+	*proof = v->proof;
+	return true;
 }
 
 bool volume_proof(struct volume *v, size_t leaf, struct buf *out, int *status)

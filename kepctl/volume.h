@@ -21,6 +21,8 @@ struct volume {
 	struct buf        note, cms, stamp;
 	struct merkle_hash root;        /* of the checkpoint */
 	struct tiles     *tiles;
+	struct merkle_proof proof;      /* of the leaf before `proved`, in the whole ledger; 0: none was made */
+	uint64_t          proved;
 	struct archive   *archive;
 	size_t            chains;       /* in archive */
 	struct buf        certificates; /* of all its archive time-stamps, DER */

@@ -226,6 +226,31 @@ static void read_path(struct reading *r, unsigned k, uint64_t i, struct merkle_p
 	}
 }
 
+static bool has_sibling(uint64_t size, unsigned k, uint64_t i)
+{
+	return (i ^ 1) <= (size - 1) >> k;
+}
+
+/* The same, but what stands in the path of the leaf before is taken from there. */
+static void read_next(struct reading *r, uint64_t index, const struct merkle_proof *before, struct merkle_proof *out)
+{
+	size_t at = 0;
+
+	for (unsigned k = 0; (r->size - 1) >> k > 0; k++) {
+		uint64_t i = index >> k, last = (index - 1) >> k;
+
+		if (has_sibling(r->size, k, i)) {
+			if (i == last)
+				out->path[out->n++] = before->path[at];
+			else if ((i ^ 1) < r->size >> k)
+				read_node(r, k, i ^ 1, &out->path[out->n++]);
+			else
+				read_border(r, (i ^ 1) << k, &out->path[out->n++]);
+		}
+		at += has_sibling(r->size, k, last);
+	}
+}
+
 bool merkle_root(const struct merkle_source *from, uint64_t size, struct merkle_hash *out)
 {
 	struct reading r = { from, size, true };
@@ -247,6 +272,18 @@ bool merkle_prove_inclusion(const struct merkle_source *from, uint64_t index, ui
 	if (index >= size || size > MERKLE_SIZE_MAX)
 		return false;
 	read_path(&r, 0, index, out);
+	return r.whole;
+}
+
+bool merkle_prove_next(const struct merkle_source *from, uint64_t index, uint64_t size, struct merkle_proof *proof)
+{
+	struct reading r = { from, size, true };
+	struct merkle_proof before = *proof;
+
+	proof->n = 0;
+	if (index == 0 || index >= size || size > MERKLE_SIZE_MAX)
+		return false;
+	read_next(&r, index, &before, proof);
 	return r.whole;
 }
 

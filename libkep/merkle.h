@@ -81,6 +81,9 @@ unsigned merkle_width(unsigned level, uint64_t number, uint64_t size);
 /* false: a tile is not to be had, or index or sizes are out of range; then *out is of no use. */
 bool merkle_root(const struct merkle_source *from, uint64_t size, struct merkle_hash *out);
 bool merkle_prove_inclusion(const struct merkle_source *from, uint64_t index, uint64_t size, struct merkle_proof *out);
+/* *proof is that of index - 1 in the tree of that size, and becomes that of index: what
+ * both have in common is not made again, so that all leaves in order cost little. */
+bool merkle_prove_next(const struct merkle_source *from, uint64_t index, uint64_t size, struct merkle_proof *proof);
 /* 0 < size1 <= size2. */
 bool merkle_prove_consistency(const struct merkle_source *from, uint64_t size1, uint64_t size2, struct merkle_proof *out);
 

@@ -322,6 +322,11 @@ static void try_inclusion(const struct merkle_source *from, uint64_t index, uint
 	assert_true(merkle_prove_inclusion(from, index, size, &proof));
 	assert_proof(&proof, &right);
 	assert_true(merkle_included(index, size, &leaves[index], &proof, root));
+	if (index > 0) {
+		assert_true(merkle_prove_inclusion(from, index - 1, size, &proof));
+		assert_true(merkle_prove_next(from, index, size, &proof));
+		assert_proof(&proof, &right);
+	}
 	flip(&wrong);
 	assert_false(merkle_included(index, size, &wrong, &proof, root));
 	assert_false(merkle_included(index ^ 1, size, &leaves[index], &proof, root));
