@@ -37,6 +37,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/key_test \
 	tests/unit/merkle_test \
 	tests/unit/ers_test \
+	tests/unit/custody_test \
 	tests/unit/tiles_test \
 	tests/unit/note_test \
 	tests/unit/logproof_test \
@@ -80,6 +81,10 @@ tests_unit_cms_test_LDADD = $(TEST_LIBS)
 tests_unit_evidence_test_SOURCES = tests/unit/evidence_test.c tests/unit/samples.h
 tests_unit_evidence_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_evidence_test_LDADD = $(TEST_LIBS)
+
+tests_unit_custody_test_SOURCES = tests/unit/custody_test.c tests/unit/pki.h
+tests_unit_custody_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_custody_test_LDADD = $(TEST_LIBS)
 
 tests_unit_ers_test_SOURCES = tests/unit/ers_test.c tests/unit/ers_maker.h tests/unit/exact.h
 tests_unit_ers_test_CFLAGS = $(TEST_CFLAGS)

@@ -283,6 +283,98 @@ static void test_figure(void **state)
 	buf_release(&record);
 }
 
+/* -- records as others make them */
+
+/* An ArchiveTimeStamp without digestAlgorithm, with attributes, with parameters. */
+static void add_foreign(struct buf *out, struct span head, struct span lists, const struct buf *token)
+{
+	struct buf inside = BUF_INIT;
+
+	buf_add(&inside, head);
+	if (lists.n) {
+		der_add_head(&inside, 0xa2, lists.n);
+		buf_add(&inside, lists);
+	}
+	buf_add(&inside, buf_span(token));
+	ers_add_sequence(out, buf_span(&inside));
+	buf_release(&inside);
+}
+
+static void foreign_record(struct buf *out, const struct buf *stamps)
+{
+	struct buf chain = BUF_INIT, sequence = BUF_INIT;
+
+	ers_add_sequence(&chain, buf_span(stamps));
+	ers_add_sequence(&sequence, buf_span(&chain));
+	buf_clear(out);
+	ers_add_record(out, keeper_digests, 1, SPAN_NONE, buf_span(&sequence));
+	buf_release(&chain);
+	buf_release(&sequence);
+}
+
+/* One archive time-stamp over SPAN("data") in these lists, stamped over this root. */
+static enum ers_verdict judge_foreign(struct span head, struct span lists, const unsigned char *root)
+{
+	struct buf token = BUF_INIT, stamps = BUF_INIT, record = BUF_INIT;
+	struct span data = SPAN("data");
+	enum ers_verdict verdict;
+	struct custody c;
+
+	token_make(&token, "sha256", root, SHA256_SIZE, 10, 100);
+	add_foreign(&stamps, head, lists, &token);
+	foreign_record(&record, &stamps);
+	verdict = judge_objects(buf_span(&record), &data, 1, 50, &c);
+	buf_release(&token);
+	buf_release(&stamps);
+	buf_release(&record);
+	return verdict;
+}
+
+static void test_foreign(void **state)
+{
+	static const unsigned char with_null[] = "\xa0\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00";
+	static const unsigned char with_other[] = "\xa0\x0e\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x02\x01\x00";
+	static const unsigned char attributes[] = "\xa1\x09\x30\x07\x06\x01\x2a\x31\x02\x05\x00";
+	static const unsigned char no_attribute[] = "\xa1\x00";
+	unsigned char hash[SHA512_SIZE], twice[SHA512_SIZE], root[SHA512_SIZE] = { 0 }, other[SHA256_SIZE];
+	struct buf list = BUF_INIT, lists = BUF_INIT;
+
+	custody_hash("sha256", SPAN("data"), hash);
+	custody_hash("sha256", span_of((char *)hash, SHA256_SIZE), twice);
+	/* No tree: the token is about the data itself. */
+	assert_int_equal(judge_foreign(SPAN_NONE, SPAN_NONE, hash), ERS_GOOD);
+	assert_int_equal(judge_foreign(SPAN_NONE, SPAN_NONE, twice), ERS_DATA);
+	assert_int_equal(judge_foreign(span_of((const char *)with_null, sizeof with_null - 1), SPAN_NONE, hash), ERS_GOOD);
+	assert_int_equal(judge_foreign(span_of((const char *)with_other, sizeof with_other - 1), SPAN_NONE, hash), ERS_MALFORMED);
+	assert_int_equal(judge_foreign(span_of((const char *)attributes, sizeof attributes - 1), SPAN_NONE, hash), ERS_GOOD);
+	assert_int_equal(judge_foreign(span_of((const char *)no_attribute, sizeof no_attribute - 1), SPAN_NONE, hash), ERS_MALFORMED);
+	/* A first list of one hash, as either of two readings has it. */
+	ers_add_list(&lists, span_of((char *)hash, SHA256_SIZE), SHA256_SIZE);
+	assert_int_equal(judge_foreign(SPAN_NONE, buf_span(&lists), hash), ERS_GOOD);
+	assert_int_equal(judge_foreign(SPAN_NONE, buf_span(&lists), twice), ERS_GOOD);
+	assert_int_equal(judge_foreign(SPAN_NONE, buf_span(&lists), root), ERS_ROOT);
+	/* Wide lists in any order, and one more above. */
+	buf_clear(&lists);
+	for (int i = 0; i < 5; i++) {
+		memset(other, 250 - 60 * i, sizeof other);
+		buf_add(&list, i == 3 ? span_of((char *)hash, SHA256_SIZE) : span_of((char *)other, SHA256_SIZE));
+	}
+	ers_add_list(&lists, buf_span(&list), SHA256_SIZE);
+	hashtree_join("sha256", SHA256_SIZE, &list, root);
+	assert_int_equal(judge_foreign(SPAN_NONE, buf_span(&lists), root), ERS_GOOD);
+	buf_clear(&list);
+	memset(other, 1, sizeof other);
+	buf_add(&list, span_of((char *)other, SHA256_SIZE));
+	ers_add_list(&lists, buf_span(&list), SHA256_SIZE);
+	buf_add(&list, span_of((char *)root, SHA256_SIZE));
+	hashtree_join("sha256", SHA256_SIZE, &list, root);
+	assert_int_equal(judge_foreign(SPAN_NONE, buf_span(&lists), root), ERS_GOOD);
+	ers_add_list(&lists, SPAN("short"), 5);
+	assert_int_equal(judge_foreign(SPAN_NONE, buf_span(&lists), root), ERS_HASH_SIZE);
+	buf_release(&list);
+	buf_release(&lists);
+}
+
 /* -- times and algorithms that end */
 
 static void test_late(void **state)
@@ -565,6 +657,7 @@ int main(void)
 		cmocka_unit_test(test_bits),
 		cmocka_unit_test(test_edits),
 		cmocka_unit_test(test_figure),
+		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_volumes),
