@@ -174,7 +174,7 @@ static void release(struct outbox *o)
 static void take(struct outbox *o)
 {
 	struct pg_params v = { .n = 0 };
-	char n[24], lease[40];
+	char n[24], lease[40], patience[40];
 
 	if (o->asking || o->stopped || o->n >= JOBS_MAX || !o->d->schema)
 		return;
@@ -189,10 +189,12 @@ static void take(struct outbox *o)
 	pg_text(&v, span_str(conf_hostname(o->d->conf)));
 	pg_text(&v, span_str(n));
 	pg_text(&v, span_str(lease));
+	snprintf(patience, sizeof patience, "%lld microseconds", (long long)(*o->d->conf->tsa_urls ? o->d->conf->stamp_wait : 0));
+	pg_text(&v, span_str(patience));
 	o->asking = true;
 	o->more = false;
 	pg_ask(o->d->pg, "SELECT evidence_id::text, recipient, body, mail, attempts, index, note, cms, token "
-	       "FROM kep.outbox_take($1::text, $2::int, $3::interval)",
+	       "FROM kep.outbox_take($1::text, $2::int, $3::interval, $4::interval)",
 	       &v, true, on_taken, o);
 }
 

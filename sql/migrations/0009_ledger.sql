@@ -433,7 +433,11 @@ BEGIN
 	VALUES (stamp_add.size, stamp_add.tsa, stamp_add.token, stamp_add.gen_time, stamp_add.policy, stamp_add.serial,
 	        coalesce(stamp_add.chain, '{}'), coalesce(stamp_add.revocation, '{}'))
 	    ON CONFLICT DO NOTHING;
-	RETURN FOUND;
+	IF FOUND THEN
+		NOTIFY kep_outbox;
+		RETURN true;
+	END IF;
+	RETURN false;
 END $$;
 COMMENT ON FUNCTION kep.stamp_add(bigint, text, bytea, timestamptz, text, text, bytea[], bytea[]) IS 'keep a verified time-stamp; false: there is one of this authority already';
 
@@ -525,12 +529,14 @@ COMMENT ON FUNCTION kep.outbox_due(text, int, interval) IS 'take up to n receipt
 
 -- Leaf by leaf, with an index scan for each: the planner, who knows nothing of the
 -- numbers, must not get the idea to read the whole outbox.
-CREATE FUNCTION kep.outbox_fresh(owner text, n int, lease interval) RETURNS SETOF kep.outbox
+-- While a time-stamp is waited for, a checkpoint counts when it has one, or is older than that.
+CREATE FUNCTION kep.outbox_fresh(owner text, n int, lease interval, patience interval) RETURNS SETOF kep.outbox
 LANGUAGE plpgsql SET search_path = pg_catalog, kep, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	covered   bigint := coalesce((SELECT c.size FROM kep.checkpoint AS c ORDER BY c.size DESC LIMIT 1), 0);
+	covered   bigint := greatest((SELECT s.size FROM kep.stamp AS s ORDER BY s.size DESC LIMIT 1), 0,
+	             (SELECT c.size FROM kep.checkpoint AS c WHERE c.at <= clock_timestamp() - outbox_fresh.patience ORDER BY c.size DESC LIMIT 1));
 	opened_to bigint := (SELECT g.opened FROM kep.outbox_gate AS g);
 	low       bigint := opened_to;
 	high      bigint;
@@ -567,12 +573,12 @@ BEGIN
 		UPDATE kep.outbox_gate AS g SET opened = opened_to;
 	END IF;
 END $$;
-COMMENT ON FUNCTION kep.outbox_fresh(text, int, interval) IS 'take up to n receipts whose evidence came under a checkpoint';
+COMMENT ON FUNCTION kep.outbox_fresh(text, int, interval, interval) IS 'take up to n receipts whose evidence came under a checkpoint that is time-stamped, or older than the patience';
 
 -- What a receipt is made of comes with it, but for those that are composed already.
 -- A checkpoint with a time-stamp is preferred to a newer one without.
 DROP FUNCTION kep.outbox_take(text, int, interval);
-CREATE FUNCTION kep.outbox_take(owner text, n int, lease interval)
+CREATE FUNCTION kep.outbox_take(owner text, n int, lease interval, patience interval DEFAULT '0')
 RETURNS TABLE (evidence_id uuid, recipient text, body bytea, mail bytea, attempts int, index bigint, checkpoint_size bigint, note bytea, cms bytea, token bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
 AS $$
@@ -583,14 +589,14 @@ DECLARE
 	stamped bigint := (SELECT s.size FROM kep.stamp AS s ORDER BY s.size DESC LIMIT 1);
 BEGIN
 	taken := ARRAY(SELECT o FROM kep.outbox_due(outbox_take.owner, outbox_take.n, outbox_take.lease) AS o);
-	taken := taken || ARRAY(SELECT o FROM kep.outbox_fresh(outbox_take.owner, outbox_take.n - cardinality(taken), outbox_take.lease) AS o);
+	taken := taken || ARRAY(SELECT o FROM kep.outbox_fresh(outbox_take.owner, outbox_take.n - cardinality(taken), outbox_take.lease, outbox_take.patience) AS o);
 	RETURN QUERY
 	SELECT t.evidence_id, t.recipient, e.body, t.mail, t.attempts, t.index, c.size, c.note, c.cms,
 	       (SELECT s.token FROM kep.stamp AS s WHERE s.size = c.size ORDER BY s.gen_time LIMIT 1)
 	  FROM unnest(taken) AS t JOIN kep.evidence AS e ON e.id = t.evidence_id
 	  LEFT JOIN kep.checkpoint AS c ON t.mail IS NULL AND c.size = CASE WHEN t.index < stamped THEN stamped WHEN t.index < newest THEN newest END;
 END $$;
-COMMENT ON FUNCTION kep.outbox_take(text, int, interval) IS 'take up to n due receipts whose evidence a checkpoint covers, for a time; nobody else gets them until then';
+COMMENT ON FUNCTION kep.outbox_take(text, int, interval, interval) IS 'take up to n due receipts whose evidence a checkpoint covers, which for so long must be time-stamped, for a time; nobody else gets them until then';
 
 -- As in 0005; a receipt that waits for a checkpoint was not tried and cannot fail.
 CREATE OR REPLACE FUNCTION kep.outbox_failed(evidence_id uuid, recipient text, error text, retry interval) RETURNS void
@@ -612,7 +618,7 @@ COMMENT ON COLUMN kep.receipts.index IS 'leaf of its evidence; empty: no checkpo
 GRANT EXECUTE ON FUNCTION kep.ledger_extend(text, interval, int), kep.ledger_tiles(bigint, int[], bigint[]), kep.ledger_partitions(int),
 	kep.checkpoint_last(), kep.checkpoint_add(text, bigint, bytea, bytea, bytea), kep.stamp_wanted(text, int, interval),
 	kep.stamp_add(bigint, text, bytea, timestamptz, text, text, bytea[], bytea[]), kep.witness_wanted(text, int),
-	kep.cosignature_add(bigint, text, bytea, text), kep.outbox_take(text, int, interval) TO kep_policyd;
+	kep.cosignature_add(bigint, text, bytea, text), kep.outbox_take(text, int, interval, interval) TO kep_policyd;
 
 -- What the auditor reads ----------------------------------------------------------------
 

@@ -125,6 +125,28 @@ def test_without_the_authority(stamped):
     assert stamp(stamped, size)[0] >= size
 
 
+def receipts(house, before):
+    """The two receipts of one message, and their time-stamps."""
+    mails = house.mailbox(f"ayse@{house.domain}").wait(before + 2)[before:]
+    return [[p.get_payload(decode=True) for p in mail.parse(m).walk() if p.get_filename() == "timestamp.tst"] for m in mails]
+
+
+def test_receipts_that_wait(stamped):
+    """With stamp_wait every receipt carries a time-stamp; without the authority they go when the wait is over."""
+    box = stamped.mailbox(f"ayse@{stamped.domain}")
+    stamped.postfix.drained()
+    with stamped.daemons.changed("stamp_wait", "30s"):
+        before, began = len(box.mails()), time.monotonic()
+        fresh(stamped)
+        assert [len(stamps) for stamps in receipts(stamped, before)] == [1, 1]
+        assert time.monotonic() - began < 20
+    with stamped.daemons.changed("stamp_wait", "4s"), stamped.tsa.behaving("status 503"):
+        before, began = len(box.mails()), time.monotonic()
+        fresh(stamped)
+        assert [len(stamps) for stamps in receipts(stamped, before)] == [0, 0]
+        assert 3 < time.monotonic() - began < 20
+
+
 def test_no_crl(stamped):
     """A stamp without its CRL is better than none, and the log tells."""
     since = len(stamped.daemons.log("policyd"))

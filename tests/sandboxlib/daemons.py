@@ -48,6 +48,7 @@ tsa_digest = sha256
 tsa_interval = 1s
 tsa_timeout = 3s
 tsa_alarm = 1h
+stamp_wait = 0
 https_ca =
 witness_urls =
 witness_keys =

@@ -34,5 +34,17 @@ SELECT is((SELECT (queue_id, error, due_at, size)::text FROM kep.receipts), '(S1
 SELECT kep.outbox_failed(tap.id(1), 'ayse@hs01.kep.test', 'late', '-1 s');
 SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes') $$, 'what was sent is not taken again');
 SELECT is((SELECT error FROM kep.receipts), NULL, 'nor failed afterwards');
+-- Whoever waits for a time-stamp takes what has one, and what waited long enough.
+SELECT tap.accept(tap.message('Q2', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}'), tap.id(2));
+SELECT is(tap.publish(), 2::bigint, 'a second one, and its checkpoint');
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes', '1 hour') $$, 'it waits for a time-stamp');
+SELECT kep.stamp_add(2, 'http://a', 'token', now(), '1.2.3', '0a', '{}', '{}');
+SELECT is((SELECT (evidence_id, checkpoint_size, convert_from(token, 'UTF8'))::text FROM kep.outbox_take('mx1', 10, '2 minutes', '1 hour')), format('(%s,2,token)', tap.id(2)), 'and goes with it');
+SELECT tap.accept(tap.message('Q3', 'ayse@hs01.kep.test', '{ali@hs01.kep.test}'), tap.id(3));
+SELECT is(tap.publish(), 3::bigint, 'a third one');
+SELECT is_empty($$ SELECT * FROM kep.outbox_take('mx1', 10, '2 minutes', '1 hour') $$, 'the stamp of an older checkpoint does not cover it');
+SELECT is((SELECT (evidence_id, checkpoint_size, token)::text FROM kep.outbox_take('mx1', 10, '2 minutes', '0')), format('(%s,3,)', tap.id(3)), 'when it has waited enough it goes without');
+SELECT is_empty($$ SELECT * FROM kep.stamp_wanted('http://a', 1, '1 hour') $$, 'no stamp is wanted so soon after the last');
+SELECT results_eq($$ SELECT size FROM kep.stamp_wanted('http://a', 1, '-1 s') $$, 'VALUES (3::bigint)', 'but later');
 SELECT is((SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = 'kep.outbox_due'::regclass), '(sent_at IS NULL)', 'the index holds only what is due');
 SELECT * FROM finish();
