@@ -15,6 +15,7 @@
 #include "kepctl/setting.h"
 #include "kepctl/ways.h"
 #include "kepctl/wiring.h"
+#include "libkep/clock.h"
 #include "libkep/library.h"
 #include "libkep/mem.h"
 #include "libkep/pkcs11.h"
@@ -259,6 +260,41 @@ static void read_domains(struct doctor *d, const struct pg_rows *rows)
 		findings_add(&d->findings, FINDING_WARNING, "domains", "kepctl domain add DOMAIN", "none of our own is registered");
 }
 
+#define DAY      ((usec)86400 * 1000000)
+#define UNARCHIVED (7 * DAY)    /* so long may pass until a stamped checkpoint is archived */
+
+/* Is kepctl renew run?  Nothing mends a proof that was not renewed in time. */
+static void judge_archive(struct doctor *d, const struct pg_rows *rows)
+{
+	static const char mend[] = "run 'kepctl renew' every day; kep-renew.timer does";
+	usec now = clock_now(), ends = 0, waiting = 0;
+	struct span volumes = pg_value(rows, 0, 0), first = pg_value(rows, 0, 1), oldest = pg_value(rows, 0, 2);
+
+	if (oldest.n && clock_parse(oldest, &waiting) && waiting < now - UNARCHIVED)
+		findings_add(&d->findings, FINDING_WARNING, "archive", mend, "a checkpoint that was time-stamped at %.19sZ is not archived yet", oldest.p);
+	if (!first.n || !clock_parse(first, &ends))
+		return;
+	if (ends <= now)
+		findings_add(&d->findings, FINDING_WRONG, "archive", mend, "an archive time-stamp ended at %.19sZ and was not renewed", first.p);
+	else if (ends - d->conf->archive_margin / 2 <= now)
+		findings_add(&d->findings, FINDING_WARNING, "archive", mend, "an archive time-stamp ends at %.19sZ", first.p);
+	else
+		findings_add(&d->findings, FINDING_OK, "archive", NULL, "%.*s volumes; the first archive time-stamp ends at %.19sZ", (int)volumes.n, volumes.p, first.p);
+}
+
+static void check_archive(struct doctor *d, struct db *db)
+{
+	static const struct pg_params none;
+	struct buf error = BUF_INIT;
+	const struct pg_rows *rows = db_ask(db,
+		"select count(*), kep.time_text(min(v.ends)), (select kep.time_text(min(t.gen_time)) from kep.stamps as t "
+		"where t.size > coalesce((select max(a.first + a.size) from kep.archive_volumes as a), 0)) from kep.archive_volumes as v", &none, &error);
+
+	if (rows && pg_rows_count(rows) == 1)
+		judge_archive(d, rows);
+	buf_release(&error);
+}
+
 static void check_role(struct doctor *d, const char *key, const char *conninfo)
 {
 	struct buf error = BUF_INIT;
@@ -276,6 +312,7 @@ static void check_role(struct doctor *d, const char *key, const char *conninfo)
 			read_domains(d, rows);
 	} else {
 		findings_add(&d->findings, FINDING_OK, key, NULL, "the role can log in");
+		check_archive(d, db);
 	}
 	db_close(db);
 	buf_release(&error);

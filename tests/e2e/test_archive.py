@@ -298,6 +298,82 @@ def test_tampered_database(world):
     assert archive_row(w, moment(YEAR + 27))["bad"] == 4
 
 
+LONG = bool(os.environ.get("KEP_LONG"))
+PLACES = 100 if LONG else 12
+
+
+def falsify(rng, members, stamps):
+    """SQL of one false order of renewals, SQL that takes it back, and the volumes it is about."""
+    volume = rng.choice(sorted({m[0] for m in members}))
+    mine = [m for m in members if m[0] == volume]
+    one = rng.choice(mine)
+    brothers = [m for m in mine if m[1] == one[1] and m != one]
+    row = "UPDATE kep.archive_member SET {} WHERE volume = {} AND chain = {} AND number = {};"
+
+    def move(a, b, name):           # swaps what both say of a column
+        at = "chain number stamp position leaf".split().index(name) + 1
+        return row.format(f"{name} = {b[at]}", *a[:3]) + row.format(f"{name} = {a[at]}", *b[:3]), row.format(f"{name} = {a[at]}", *a[:3]) + row.format(f"{name} = {b[at]}", *b[:3])
+
+    def sharing(*shared):           # all that stand in these trees
+        return sorted({m[0] for m in members if m[3] in shared})
+
+    way = rng.choice(["stamp", "stamp", "chain", "number", "token", "bit", "leaf"])
+    if way == "stamp" and brothers:
+        other = rng.choice(brothers)
+        return way, *move(one, other, "stamp"), sharing(one[3], other[3])
+    if way in ("chain", "number", "stamp"):
+        column = "chain" if way == "chain" else "number"
+        key = (one[0], one[1] + 40, one[2]) if way == "chain" else (one[0], one[1], one[2] + 40)
+        return way, row.format(f"{column} = {column} + 40", *one[:3]), row.format(f"{column} = {column} - 40", *key), [volume]
+    place = rng.randrange(32)
+    if way == "leaf":
+        flip = row.format(f"leaf = set_byte(leaf, {place}, get_byte(leaf, {place}) # 16)", *one[:3])
+        return way, flip, flip, sharing(one[3])
+    if way == "token":
+        other = rng.choice([s for s in stamps if s != one[3]])
+        swap = ("UPDATE kep.archive_stamp AS a SET token = b.token FROM kep.archive_stamp AS b WHERE (a.stamp, b.stamp) IN "
+                f"(({one[3]}, {other}), ({other}, {one[3]}));")
+        return way, swap, swap, sharing(one[3], other)
+    flip = f"UPDATE kep.archive_stamp SET token = set_byte(token, {place + 100}, get_byte(token, {place + 100}) # 4) WHERE stamp = {one[3]};"
+    return way, flip, flip, sharing(one[3])
+
+
+def test_false_orders(world):
+    """Archive time-stamps in a false order, at random places: fsck names the first leaf it is about."""
+    w = world
+    w.branch("orders")
+    psql = lambda sql: w.vault.psql(sql, "orders")
+    psql("ALTER TABLE kep.archive_member DISABLE TRIGGER ALL; ALTER TABLE kep.archive_stamp DISABLE TRIGGER ALL;"
+         "ALTER TABLE kep.archive_member DROP CONSTRAINT archive_member_stamp_position_key, DROP CONSTRAINT archive_member_stamp_volume_key")
+    members = [tuple(map(int, line.split("|"))) for line in psql("SELECT volume, chain, number, stamp, position FROM kep.archive_member ORDER BY 1, 2, 3").splitlines()]
+    stamps = sorted({m[3] for m in members})
+    first = dict(tuple(map(int, line.split("|"))) for line in psql("SELECT volume, first FROM kep.archive_volume").splitlines())
+    for seed in range(PLACES):
+        way, there, back, volumes = falsify(random.Random(seed), members, stamps)
+        psql(f"BEGIN; {there} COMMIT")
+        row = archive_row(w)
+        psql(f"BEGIN; {back} COMMIT")
+        assert row["bad"] == len(volumes) and row["first"] == first[volumes[0]], (seed, way, volumes, row)
+    assert archive_row(w)["bad"] == 0
+    w.database = "kep"
+
+
+def test_check(world):
+    """The doctor says when nobody renews."""
+    w = world
+    w.configure()
+    for at, state in ((moment(YEAR + 20), "ok"), (moment(YEAR + 25, 11), "warning"), (moment(YEAR + 26, 2), "wrong")):
+        said = json.loads(w.kepctl("check", "--json", at=at)[1])["findings"]
+        assert [f["level"] for f in said if f["what"] == "archive"] == [state], said
+    w.branch("idle")
+    w.vault.psql("ALTER TABLE kep.archive_volume DISABLE TRIGGER ALL; ALTER TABLE kep.archive_member DISABLE TRIGGER ALL; DELETE FROM kep.archive_member WHERE volume = 3;"
+                 "DELETE FROM kep.archive_volume WHERE volume = 3", "idle")
+    w.configure()
+    said = json.loads(w.kepctl("check", "--json", at=NOW + 9 * DAY)[1])["findings"]
+    assert ["is not archived yet" in f["words"] for f in said if f["what"] == "archive"] == [True, False], said
+    w.database = "kep"
+
+
 def test_usage(world):
     w = world
     w.configure()
