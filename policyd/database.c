@@ -9,10 +9,12 @@
 #include "libkep/mem.h"
 #include "policyd/cable.h"
 #include "policyd/directory.h"
+#include "policyd/keeper.h"
 #include "sql/schema.h"
 
 #define TICK_SECONDS 5
 #define VOID_TICKS 12           /* kep.void_pending() once a minute */
+#define DOMAINS_MAX ((size_t)16 << 20)  /* octets of domain_file */
 
 struct database {
 	struct daemon *d;
@@ -22,7 +24,55 @@ struct database {
 	struct event  *tick;
 	unsigned       ticks;
 	bool           said_down;
+	struct keeper *keeper;          /* of the list of domains; NULL: it is not kept */
+	struct buf     kept, keeping;   /* what the file holds; what is being written */
 };
+
+/* ---- the list of domains in a file ---- */
+
+static void keep(struct database *db)
+{
+	struct buf text = BUF_INIT;
+
+	directory_write(db->d->directory, &text);
+	if (!db->keeper || db->keeping.n || span_eq(buf_span(&text), buf_span(&db->kept))) {
+		buf_release(&text);
+		return;
+	}
+	db->keeping = text;
+	keeper_put(db->keeper, buf_span(&text));
+}
+
+static void on_kept(void *arg, bool ok, const char *words)
+{
+	struct database *db = arg;
+
+	if (!ok)
+		log_warn("domain_file: %s; without it ordinary mail waits when kep-policyd starts while the database is down", words);
+	buf_release(&db->kept);
+	db->kept = db->keeping;         /* one that failed is tried again when the list is another one */
+	db->keeping = (struct buf)BUF_INIT;
+}
+
+static void recall(struct database *db)
+{
+	const char *file = db->d->conf->domain_file;
+	struct buf text = BUF_INIT;
+	enum keeper_found found;
+
+	if (!*file)
+		return;
+	db->keeper = keeper_new(db->d->base, file, on_kept, db);
+	found = keeper_read(file, DOMAINS_MAX, &text);
+	if (found == KEEPER_READ && !directory_recall(db->d->directory, buf_span(&text)))
+		log_warn("domain_file: %s is not a list of domains of ours; it is written anew when the database is there", file);
+	else if (found == KEEPER_READ)
+		db->kept = text;
+	else if (found == KEEPER_UNREADABLE)
+		log_warn("domain_file: %s", buf_str(&text));
+	if (db->kept.p != text.p)
+		buf_release(&text);
+}
 
 /* ---- the schema ---- */
 
@@ -55,6 +105,7 @@ static void on_loaded(void *arg)
 {
 	struct database *db = arg;
 
+	keep(db);
 	db->hooks->fits(db->arg);
 }
 
@@ -128,6 +179,7 @@ struct database *database_new(struct daemon *d, const struct database_hooks *hoo
 	pg_listen(d->pg, "kep_outbox");
 	d->directory = directory_new(d->conf, d->pg);
 	directory_on_loaded(d->directory, on_loaded, db);
+	recall(db);
 	return db;
 }
 
@@ -136,6 +188,9 @@ void database_free(struct database *db)
 	if (!db)
 		return;
 	cable_free(db->cable);
+	keeper_free(db->keeper);
+	buf_release(&db->kept);
+	buf_release(&db->keeping);
 	directory_free(db->d->directory);
 	db->d->pg = NULL;
 	db->d->directory = NULL;

@@ -5,18 +5,7 @@
 #include "libkep/log.h"
 #include "libkep/mem.h"
 #include "policyd/accounts.h"
-
-struct domain {
-	char *name;             /* folded */
-	char *provider;         /* NULL: ours */
-	char *tls;              /* array literal {"AA:BB",...} of fingerprints */
-	char *relay;            /* "[HOST]:PORT" or "" */
-};
-
-struct domains {
-	struct domain *v;
-	size_t         n;
-};
+#include "policyd/domains.h"
 
 struct directory {
 	const struct conf *conf;
@@ -30,71 +19,7 @@ struct directory {
 	void              *arg;
 };
 
-/* ---- domains ---- */
-
-static void domains_release(struct domains *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->v[i].name);
-		free(l->v[i].provider);
-		free(l->v[i].tls);
-		free(l->v[i].relay);
-	}
-	free(l->v);
-	*l = (struct domains){ 0 };
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct domain *)a)->name, ((const struct domain *)b)->name);
-}
-
-static size_t column(const struct pg_rows *rows, const char *name)
-{
-	size_t c = 0;
-
-	while (c < pg_rows_width(rows) && strcmp(pg_rows_name(rows, c), name) != 0)
-		c++;
-	return c;       /* out of range reads as empty */
-}
-
-static char *fold(struct span s)
-{
-	char *p = mem_span(s);
-
-	for (char *c = p; *c; c++)
-		*c = ascii_lower(*c);
-	return p;
-}
-
-/* It goes into an answer to Postfix as it is. */
-static char *relay_of(struct span s, const char *domain)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] <= ' ' || s.p[i] > '~') {
-			log_warn("relay host of %s is not [HOST]:PORT; correct it with kepctl provider add", domain);
-			return mem_str("");
-		}
-	return mem_span(s);
-}
-
-static void domains_read(struct domains *l, const struct pg_rows *rows)
-{
-	size_t name = column(rows, "domain"), provider = column(rows, "provider");
-	size_t tls = column(rows, "tls"), relay = column(rows, "relay");
-
-	l->n = pg_rows_count(rows);
-	l->v = mem_array(l->n, sizeof *l->v);
-	for (size_t i = 0; i < l->n; i++) {
-		struct domain *d = &l->v[i];
-
-		d->name = fold(pg_value(rows, i, name));
-		d->provider = pg_is_null(rows, i, provider) ? NULL : mem_span(pg_value(rows, i, provider));
-		d->tls = mem_span(pg_value(rows, i, tls));
-		d->relay = relay_of(pg_value(rows, i, relay), d->name);
-	}
-	qsort(l->v, l->n, sizeof *l->v, by_name);
-}
+/* ---- the list of domains ---- */
 
 static void load(struct directory *d);
 
@@ -136,6 +61,17 @@ struct directory *directory_new(const struct conf *conf, struct pg *pg)
 	d->pg = pg;
 	d->accounts = accounts_new(DIRECTORY_ACCOUNTS_MAX, DIRECTORY_AGE);
 	return d;
+}
+
+bool directory_recall(struct directory *d, struct span text)
+{
+	d->loaded = d->loaded || domains_parse(&d->domains, text);
+	return d->loaded;
+}
+
+void directory_write(const struct directory *d, struct buf *out)
+{
+	domains_write(&d->domains, out);
 }
 
 void directory_on_loaded(struct directory *d, void (*loaded)(void *arg), void *arg)
@@ -180,48 +116,6 @@ size_t directory_domains(const struct directory *d)
 
 /* ---- whose address ---- */
 
-static size_t last(struct span s, char c)
-{
-	size_t i = s.n;
-
-	while (i > 0 && s.p[i - 1] != c)
-		i--;
-	return i;       /* index behind it; 0: not there */
-}
-
-/* The domain an address will have for Postfix, which rewrites "user%domain",
- * "domain!user" and a dot behind the domain (trivial-rewrite(8)). */
-static struct span domain_of(struct span address)
-{
-	struct span domain = SPAN_NONE;
-	size_t at = last(address, '@');
-	const char *bang;
-
-	if (at == 0)
-		at = last(address, '%');
-	if (at > 0)
-		domain = span_of(address.p + at, address.n - at);
-	else if (address.n && (bang = memchr(address.p, '!', address.n)))
-		domain = span_of(address.p, (size_t)(bang - address.p));
-	while (domain.n && (domain.p[domain.n - 1] == '.' || domain.p[domain.n - 1] == '>'))
-		domain.n--;
-	return domain;
-}
-
-static const struct domain *domain_find(const struct directory *d, struct span address)
-{
-	struct span domain = domain_of(address);
-	struct domain key = { 0 };
-	const struct domain *hit;
-
-	if (domain.n == 0 || domain.n >= ADDR_SIZE || d->domains.n == 0)
-		return NULL;
-	key.name = fold(domain);
-	hit = bsearch(&key, d->domains.v, d->domains.n, sizeof key, by_name);
-	free(key.name);
-	return hit;
-}
-
 enum party directory_party(const struct directory *d, struct span address, struct addr *a)
 {
 	bool readable = addr_parse(a, address);
@@ -229,9 +123,9 @@ enum party directory_party(const struct directory *d, struct span address, struc
 
 	if (address.n == 0 || (readable && addr_empty(a)))
 		return PARTY_NULL;
-	if (d->conf->track_domain[0] && span_caseeq(domain_of(address), span_str(d->conf->track_domain)))
+	if (d->conf->track_domain[0] && span_caseeq(domains_of(address), span_str(d->conf->track_domain)))
 		return PARTY_TRACK;
-	domain = domain_find(d, address);
+	domain = domains_find(&d->domains, address);
 	if (!domain)
 		return PARTY_ORDINARY;
 	if (!readable)
@@ -241,14 +135,14 @@ enum party directory_party(const struct directory *d, struct span address, struc
 
 bool directory_same_provider(const struct directory *d, struct span a, struct span b)
 {
-	const struct domain *x = domain_find(d, a), *y = domain_find(d, b);
+	const struct domain *x = domains_find(&d->domains, a), *y = domains_find(&d->domains, b);
 
 	return x && y && x->provider && y->provider && strcmp(x->provider, y->provider) == 0;
 }
 
 struct span directory_relay(const struct directory *d, struct span rcpt)
 {
-	const struct domain *domain = domain_find(d, rcpt);
+	const struct domain *domain = domains_find(&d->domains, rcpt);
 
 	return domain && domain->provider && domain->relay[0] ? span_str(domain->relay) : SPAN_NONE;
 }
@@ -257,7 +151,7 @@ struct span directory_relay(const struct directory *d, struct span rcpt)
 
 static enum tls tls_of(const struct directory *d, const struct decision *q)
 {
-	const struct domain *domain = domain_find(d, q->sender);
+	const struct domain *domain = domains_find(&d->domains, q->sender);
 	struct span rest = domain ? span_str(domain->tls) : SPAN_NONE;
 
 	if (!q->tls_known)
@@ -317,10 +211,10 @@ static void account_came(void *arg, enum pg_answer a, const struct pg_rows *rows
 		return;
 	}
 	if (pg_rows_count(rows) > 0) {
-		bool active = span_is(pg_value(rows, 0, column(rows, "state")), "active");
+		bool active = span_is(pg_value(rows, 0, pg_column(rows, "state")), "active");
 
 		account.standing = active ? PARTY_ACTIVE : PARTY_INACTIVE;
-		account.login = pg_value(rows, 0, column(rows, "login"));
+		account.login = pg_value(rows, 0, pg_column(rows, "login"));
 	}
 	if (q->age == q->directory->age)
 		accounts_put(q->directory->accounts, addr_span(address), &account, clock_now());

@@ -1,7 +1,8 @@
 /* directory.h - who is who: domains and accounts, cached, and the one decision.
  *
  * The list of domains is loaded when the database comes, kept for as long as the
- * process lives, and loaded again on NOTIFY kep_directory and every minute.  So
+ * process lives, and loaded again on NOTIFY kep_directory and every minute; a copy in
+ * a file (conf domain_file) serves a process that starts without the database.  So
  * ordinary mail for ordinary domains is decided without the database.  Accounts
  * are asked for when needed and remembered for a minute; everything remembered
  * of them is forgotten on NOTIFY kep_directory and when the connection is new.
@@ -25,6 +26,11 @@ struct directory *directory_new(const struct conf *conf, struct pg *pg);
 /* Call after pg_free(), which answers what is still asked. */
 void directory_free(struct directory *d);
 
+/* The list of domains as it was when the process ran last, from directory_write():
+ * it serves until the database gives its own.  false: the text is none. */
+bool directory_recall(struct directory *d, struct span text);
+/* Append the list of domains as text. */
+void directory_write(const struct directory *d, struct buf *out);
 /* Have this called each time the list of domains was loaded. */
 void directory_on_loaded(struct directory *d, void (*loaded)(void *arg), void *arg);
 
@@ -33,7 +39,7 @@ void directory_on_loaded(struct directory *d, void (*loaded)(void *arg), void *a
 void directory_renew(struct directory *d);
 /* Call every few seconds: loads the domains again when it is time. */
 void directory_tick(struct directory *d);
-/* The list of domains has been loaded at least once. */
+/* The list of domains has been loaded at least once, or recalled. */
 bool directory_loaded(const struct directory *d);
 size_t directory_domains(const struct directory *d);
 

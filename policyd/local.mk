@@ -6,7 +6,7 @@ policyd_session = \
 	policyd/request.c policyd/request.h \
 	policyd/decide.c policyd/decide.h \
 	policyd/accounts.c policyd/accounts.h \
-	policyd/directory.c policyd/directory.h \
+	policyd/domains.c policyd/domains.h policyd/directory.c policyd/directory.h \
 	policyd/policy.c policyd/policy.h \
 	policyd/ask.c policyd/ask.h \
 	policyd/service.h policyd/daemon.h

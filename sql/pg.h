@@ -30,6 +30,15 @@ struct pg_rows;
 size_t      pg_rows_count(const struct pg_rows *r);
 size_t      pg_rows_width(const struct pg_rows *r);
 const char *pg_rows_name(const struct pg_rows *r, size_t column);
+/* The column of that name; out of range, so reading as empty: there is none. */
+static inline size_t pg_column(const struct pg_rows *r, const char *name)
+{
+	size_t c = 0;
+
+	while (c < pg_rows_width(r) && strcmp(pg_rows_name(r, c), name) != 0)
+		c++;
+	return c;
+}
 /* "" and *n = 0 for NULL; out of range gives the same. */
 struct span pg_value(const struct pg_rows *r, size_t row, size_t column);
 bool        pg_is_null(const struct pg_rows *r, size_t row, size_t column);

@@ -80,6 +80,7 @@ seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
 checkpoint_key = {pki}/checkpoint.key
 checkpoint_file = {dir}/checkpoint
+domain_file = {dir}/domains
 """
 
 

@@ -41,6 +41,7 @@ seal_certificate = {pki}/seal.pem
 seal_key = {pki}/seal.key
 checkpoint_key = {pki}/checkpoint.key
 checkpoint_file = {ledger}/checkpoint
+domain_file = {ledger}/domains
 tsa_urls = {tsa}
 tsa_anchors = {tsa_anchors}
 tsa_policy =

@@ -7,6 +7,7 @@
 #include "libkep/conf.h"
 #include "policyd/accounts.h"
 #include "policyd/directory.h"
+#include "policyd/domains.h"
 #include "tests/unit/fake_policyd.h"
 
 static void answered(void *arg)
@@ -254,12 +255,42 @@ static void test_accounts_bounded(void **state)
 	accounts_free(a);
 }
 
+/* The list in a file: what was written is read; no cut of it is. */
+static void test_domains_in_a_file(void **state)
+{
+	struct daemon *d = fake_start(true);
+	struct buf text = BUF_INIT, again = BUF_INIT;
+	struct domains l = { NULL, 0 };
+
+	directory_write(d->directory, &text);
+	assert_true(domains_parse(&l, buf_span(&text)));
+	assert_int_equal(l.n, directory_domains(d->directory));
+	domains_write(&l, &again);
+	assert_true(span_eq(buf_span(&text), buf_span(&again)));
+	assert_null(domains_find(&l, SPAN(ALI))->provider);
+	assert_non_null(domains_find(&l, SPAN(OTHER))->provider);
+	assert_null(domains_find(&l, SPAN(ORD)));
+	domains_release(&l);
+	for (size_t n = 0; n < text.n; n++)
+		assert_false(domains_parse(&l, span_of(text.p, n)));
+	assert_true(domains_parse(&l, SPAN("kep-domains-1\n.\n")));
+	domains_release(&l);
+	assert_false(domains_parse(&l, SPAN("kep-domains-2\n.\n")));
+	assert_false(domains_parse(&l, SPAN("kep-domains-1\na.test\t\t\n.\n")));
+	assert_false(domains_parse(&l, SPAN("kep-domains-1\na.test\t\t\t\t\n.\n")));
+	assert_false(domains_parse(&l, SPAN("kep-domains-1\n\t\t\t\n.\n")));
+	assert_false(domains_parse(&l, SPAN("kep-domains-1\n.\na.test\t\t\t\n")));
+	buf_release(&text);
+	buf_release(&again);
+	fake_end(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table), cmocka_unit_test(test_closed_host), cmocka_unit_test(test_nothing_else), cmocka_unit_test(test_down),
 		cmocka_unit_test(test_remembered), cmocka_unit_test(test_news_on_the_way), cmocka_unit_test(test_relay_and_provider),
-		cmocka_unit_test(test_accounts_bounded),
+		cmocka_unit_test(test_accounts_bounded), cmocka_unit_test(test_domains_in_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
