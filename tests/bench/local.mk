@@ -15,6 +15,7 @@ CLEANFILES += $(EXTRA_PROGRAMS)
 bench: all tests/bench/hashmilter tests/bench/smtpload tests/bench/verify tests/bench/tree
 	tests/bench/verify
 	tests/bench/tree
+	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/audit
 	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/bench
 .PHONY: bench
-EXTRA_DIST += tests/bench/bench tests/bench/policy
+EXTRA_DIST += tests/bench/audit tests/bench/bench tests/bench/policy
