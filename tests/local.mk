@@ -7,6 +7,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/cms_test \
 	tests/unit/evidence_test \
 	tests/unit/receipt_test \
+	tests/unit/parcel_test \
 	tests/unit/addr_test \
 	tests/unit/attr_test \
 	tests/unit/header_test \
@@ -89,6 +90,10 @@ tests_unit_custody_test_LDADD = $(TEST_LIBS)
 tests_unit_ers_test_SOURCES = tests/unit/ers_test.c tests/unit/ers_maker.h tests/unit/exact.h
 tests_unit_ers_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_ers_test_LDADD = $(TEST_LIBS)
+
+tests_unit_parcel_test_SOURCES = tests/unit/parcel_test.c tests/unit/samples.h
+tests_unit_parcel_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_parcel_test_LDADD = $(TEST_LIBS)
 
 tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/pki.h
 tests_unit_receipt_test_CFLAGS = $(TEST_CFLAGS)
