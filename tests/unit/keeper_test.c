@@ -47,13 +47,17 @@ static void test_kept(void **state)
 	char *path = mem_printf("%s/file", dir);
 	struct keeper *k = keeper_new(h.base, path, on_done, &h);
 	struct buf octets = BUF_INIT;
+	struct stat st;
 
+	umask(077);
 	assert_int_equal(keeper_read(path, 100, &octets), KEEPER_ABSENT);
 	put(k, &h, SPAN("first, which is longer"));
 	assert_true(h.ok);
 	put(k, &h, SPAN("second"));
 	assert_int_equal(keeper_read(path, 100, &octets), KEEPER_READ);
 	assert_string_equal(buf_str(&octets), "second");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
 	assert_int_equal(keeper_read(path, 5, &octets), KEEPER_UNREADABLE);
 	assert_non_null(strstr(buf_str(&octets), path));
 	assert_int_equal(keeper_read(dir, 5, &octets), KEEPER_UNREADABLE);
