@@ -97,7 +97,6 @@ tests_unit_parcel_test_SOURCES = tests/unit/parcel_test.c tests/unit/samples.h
 tests_unit_parcel_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_parcel_test_LDADD = $(TEST_LIBS)
 
-tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/pki.h
 tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/dice.h tests/unit/pki.h
 tests_unit_receipt_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_receipt_test_LDADD = $(TEST_LIBS)

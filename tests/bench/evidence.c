@@ -18,10 +18,10 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "libkep/cms.h"
 #include "libkep/logproof.h"
 #include "libkep/mem.h"
 #include "libkep/receipt.h"
+#include "libkep/seal.h"
 #include "libkep/tiles.h"
 #include "sql/pg.h"
 #include "tests/unit/pki.h"
@@ -48,6 +48,7 @@ struct line {
 	struct pg    *pg;
 	struct pollfd fd;
 	double        tick;     /* 0: none */
+	bool          write;    /* what was asked in this turn is to be sent */
 	size_t        open;
 };
 
@@ -73,7 +74,7 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 {
 }
 
-static void turn(struct line *l)
+static void take_turn(struct line *l)
 {
 	double left = l->tick ? l->tick - now() : 0.1;
 
@@ -86,9 +87,23 @@ static void turn(struct line *l)
 	}
 }
 
+static void on_turn(void *arg)
+{
+	((struct line *)arg)->write = true;
+}
+
+static void turn(struct line *l)
+{
+	if (l->write) {
+		l->write = false;
+		pg_ready(l->pg, false, true);
+	}
+	take_turn(l);
+}
+
 static void line_open(struct line *l, const char *conninfo)
 {
-	static const struct pg_hooks hooks = { on_watch, on_timer, on_state, on_notify };
+	static const struct pg_hooks hooks = { on_watch, on_timer, on_state, on_notify, on_turn };
 
 	*l = (struct line){ .fd.fd = -1 };
 	l->pg = pg_new(conninfo, "bench", &hooks, l);
