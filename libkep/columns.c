@@ -6,7 +6,7 @@
 /* Cut these octets off the front of *in.  false: they are not there. */
 static bool eat(struct span *in, struct span octets)
 {
-	if (in->n < octets.n || memcmp(in->p, octets.p, octets.n) != 0)
+	if (in->n < octets.n || (octets.n && memcmp(in->p, octets.p, octets.n) != 0))
 		return false;
 	*in = span_of(in->p + octets.n, in->n - octets.n);
 	return true;

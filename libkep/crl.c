@@ -283,7 +283,7 @@ bool crl_judge(struct span octets, const struct trust *trust, usec at, struct cr
 
 #define CHAIN_LIMIT 20
 
-static STACK_OF(X509) *read_chain(struct span der)
+struct stack_st_X509 *crl_read_chain(struct span der)
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	const unsigned char *p = (const unsigned char *)der.p, *end = p + der.n;
@@ -325,7 +325,7 @@ static bool lists_one(X509_CRL *crl, STACK_OF(X509) *chain)
 
 bool crl_of_chain(struct span octets, struct span chain, usec at, struct crl_finding *out, struct buf *der, struct buf *error)
 {
-	STACK_OF(X509) *certificates = read_chain(chain);
+	STACK_OF(X509) *certificates = crl_read_chain(chain);
 	X509_CRL *crl = only(octets, error);
 	bool ok = crl && (signed_in(crl, certificates) || complain(error, "no CA of the chain has signed it"));
 
@@ -405,7 +405,7 @@ static void add_urls(const struct trust *trust, struct buf *urls)
 
 void crl_urls_of(struct span chain, struct buf *urls)
 {
-	STACK_OF(X509) *certificates = read_chain(chain);
+	STACK_OF(X509) *certificates = crl_read_chain(chain);
 
 	for (int i = 0; i + 1 < sk_X509_num(certificates); i++)
 		add_points(sk_X509_value(certificates, i), NID_crl_distribution_points, urls);

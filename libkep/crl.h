@@ -9,6 +9,7 @@
 
 struct X509_name_st;
 struct x509_store_st;
+struct stack_st_X509;
 struct trust;
 
 /* Put the CRLs of a file, or of all *.crl, *.pem and *.der files of a folder (PEM
@@ -45,6 +46,8 @@ struct crl_finding {
 /* Is this (PEM or DER) one CRL, issued and signed by a certificate of the chain?
  * true: *out is filled and *der is its DER form.  false: *error says what is wrong. */
 bool crl_of_chain(struct span octets, struct span chain, usec at, struct crl_finding *out, struct buf *der, struct buf *error);
+/* For ocsp.c: the certificates of such a chain; the caller frees them. */
+struct stack_st_X509 *crl_read_chain(struct span der);
 /* Append, as crl_urls() does, the URLs that the certificates of a chain name, the
  * anchor's left out. */
 void crl_urls_of(struct span chain, struct buf *urls);

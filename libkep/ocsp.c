@@ -413,6 +413,23 @@ struct ocsp_inquiry *ocsp_inquire(struct span octets, const struct trust *trust,
 	return ok ? q : NULL;
 }
 
+struct ocsp_inquiry *ocsp_inquire_chain(struct span chain)
+{
+	struct ocsp_inquiry *q = mem_new(sizeof *q);
+	X509 *leaf;
+
+	q->chain = crl_read_chain(chain);
+	leaf = sk_X509_num(q->chain) > 1 ? sk_X509_value(q->chain, 0) : NULL;
+	if (leaf && (q->url = url_of(leaf))) {
+		make_request(q);
+		describe(q, leaf);
+		return q;
+	}
+	ocsp_inquiry_free(q);
+	ERR_clear_error();
+	return NULL;
+}
+
 void ocsp_inquiry_free(struct ocsp_inquiry *q)
 {
 	if (!q)

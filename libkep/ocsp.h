@@ -44,6 +44,9 @@ struct ocsp_inquiry;
  * *error says what is wrong: it does not lead to an anchor of trust (so nothing that
  * a stranger wrote is a URL to us), or names no responder. */
 struct ocsp_inquiry *ocsp_inquire(struct span octets, const struct trust *trust, usec at, struct buf *error);
+/* The same of a chain (DER certificates, one behind the other, from the leaf to the
+ * anchor) that was found good before.  NULL: the leaf names no responder. */
+struct ocsp_inquiry *ocsp_inquire_chain(struct span chain);
 void ocsp_inquiry_free(struct ocsp_inquiry *q);
 const char *ocsp_url(const struct ocsp_inquiry *q);
 const char *ocsp_subject(const struct ocsp_inquiry *q);        /* RFC 2253 form, for people */

@@ -2,7 +2,8 @@
  *
  * A thread of its own writes: fsync(2) takes as long as the disk likes, and the
  * loop has clients that wait.  A file is either the old one or the new one, also
- * after a crash: written beside it, fsync, rename, fsync of the directory.
+ * after a crash: written beside it, fsync, rename, fsync of the directory.  Its
+ * mode is 0644.
  */
 #ifndef KEP_KEEPER_H
 #define KEP_KEEPER_H

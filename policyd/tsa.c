@@ -96,14 +96,23 @@ static void fail(struct authority *a, const char *why)
 
 /* ---- the anchors ---- */
 
-/* They are read again when they change; what cannot be read changes nothing. */
+static bool is_gathering(const struct tsa *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->all[i].gathering)
+			return true;
+	return false;
+}
+
+/* They are read again when they change, but not under the feet of those who use
+ * them; what cannot be read changes nothing. */
 static void renew_trust(struct tsa *t)
 {
 	uint64_t mark = folder_mark(t->d->conf->tsa_anchors);
 	struct buf error = BUF_INIT;
 	struct trust *fresh;
 
-	if (t->trust && mark == t->mark)
+	if (t->trust && (mark == t->mark || is_gathering(t)))
 		return;
 	t->mark = mark;
 	fresh = trust_load(t->d->conf->tsa_anchors, &error);
@@ -191,7 +200,7 @@ static void on_gathered(void *arg, const struct gathered *g)
 	}
 	if (g->words)
 		log_warn("tsa: %s: %s", a->name, g->words);
-	buf_add(&a->kept.revocation, g->crls);
+	buf_add(&a->kept.revocation, g->answers);
 	store(a);
 }
 
@@ -206,7 +215,7 @@ static void judge(struct authority *a, struct span token)
 
 	if (verdict == STAMP_GOOD) {
 		buf_add(&a->token, token);
-		a->gathering = revocation_gather(a->tsa->revocation, buf_span(&a->kept.chain), on_gathered, a);
+		a->gathering = revocation_gather(a->tsa->revocation, a->tsa->trust, buf_span(&a->kept.chain), on_gathered, a);
 		return;
 	}
 	words = mem_printf("why=%s (%s)", stamp_words(verdict)->wire, stamp_words(verdict)->english);

@@ -7,6 +7,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/cms_test \
 	tests/unit/evidence_test \
 	tests/unit/receipt_test \
+	tests/unit/parcel_test \
 	tests/unit/addr_test \
 	tests/unit/attr_test \
 	tests/unit/header_test \
@@ -42,6 +43,8 @@ KEP_UNIT_TESTS = \
 	tests/unit/note_test \
 	tests/unit/logproof_test \
 	tests/unit/canonical_test \
+	tests/unit/published_test \
+	tests/unit/keeper_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -90,7 +93,11 @@ tests_unit_ers_test_SOURCES = tests/unit/ers_test.c tests/unit/ers_maker.h tests
 tests_unit_ers_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_ers_test_LDADD = $(TEST_LIBS)
 
-tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/pki.h
+tests_unit_parcel_test_SOURCES = tests/unit/parcel_test.c tests/unit/samples.h
+tests_unit_parcel_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_parcel_test_LDADD = $(TEST_LIBS)
+
+tests_unit_receipt_test_SOURCES = tests/unit/receipt_test.c tests/unit/samples.h tests/unit/dice.h tests/unit/pki.h
 tests_unit_receipt_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_receipt_test_LDADD = $(TEST_LIBS)
 
@@ -134,6 +141,14 @@ tests_unit_spool_test_LDADD = policyd/libhop.a $(TEST_LIBS)
 tests_unit_dsn_test_SOURCES = tests/unit/dsn_test.c
 tests_unit_dsn_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_dsn_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_published_test_SOURCES = tests/unit/published_test.c tests/unit/dice.h tests/unit/notary.h
+tests_unit_published_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_published_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_keeper_test_SOURCES = tests/unit/keeper_test.c policyd/keeper.c
+tests_unit_keeper_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_keeper_test_LDADD = $(TEST_LIBS) $(EVENT_LIBS)
 
 tests_unit_smtp_test_SOURCES = tests/unit/smtp_test.c policyd/listen.c
 tests_unit_smtp_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS)

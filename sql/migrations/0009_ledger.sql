@@ -527,9 +527,11 @@ AS $$
 $$;
 COMMENT ON FUNCTION kep.outbox_due(text, int, interval) IS 'take up to n receipts that were let out before and are due';
 
--- Leaf by leaf, with an index scan for each: the planner, who knows nothing of the
--- numbers, must not get the idea to read the whole outbox.
--- While a time-stamp is waited for, a checkpoint counts when it has one, or is older than that.
+-- Leaf by leaf, by the key of the outbox (no word of due_at, whose index would give
+-- all that wait for each): the planner, who knows nothing of the numbers, must not
+-- get other ideas.  No more than so many leaves at once, because a first ledger may
+-- begin with millions whose receipts went out long ago.  While a time-stamp is waited
+-- for, a checkpoint counts when it has one, or is older than that.
 CREATE FUNCTION kep.outbox_fresh(owner text, n int, lease interval, patience interval) RETURNS SETOF kep.outbox
 LANGUAGE plpgsql SET search_path = pg_catalog, kep, pg_temp
 AS $$
@@ -539,19 +541,25 @@ DECLARE
 	             (SELECT c.size FROM kep.checkpoint AS c WHERE c.at <= clock_timestamp() - outbox_fresh.patience ORDER BY c.size DESC LIMIT 1));
 	opened_to bigint := (SELECT g.opened FROM kep.outbox_gate AS g);
 	low       bigint := opened_to;
+	ended     bigint := least(covered, low + 20480);
 	high      bigint;
 	got       int := 0;
 	now_taken int;
 BEGIN
-	WHILE got < outbox_fresh.n AND low < covered LOOP
-		high := least(low + 256, covered);
+	-- An order is committed with its evidence: if none is seen waiting now, none waits below what was covered before.
+	IF NOT EXISTS (SELECT FROM kep.outbox AS o WHERE o.due_at = 'infinity' AND o.sent_at IS NULL) THEN
+		low := ended;
+		opened_to := covered;
+	END IF;
+	WHILE got < outbox_fresh.n AND low < ended LOOP
+		high := least(low + 256, ended);
 		RETURN QUERY
 		WITH covers AS MATERIALIZED (
 			SELECT l.index, l.evidence_id FROM kep.leaf AS l WHERE l.index >= low AND l.index < high ORDER BY l.index
 		), fresh AS MATERIALIZED (
 			SELECT l.index, w.evidence_id, w.recipient FROM covers AS l CROSS JOIN LATERAL
 			       (SELECT o.evidence_id, o.recipient FROM kep.outbox AS o
-			         WHERE o.evidence_id = l.evidence_id AND o.due_at = 'infinity' AND o.sent_at IS NULL FOR UPDATE SKIP LOCKED) AS w
+			         WHERE o.evidence_id = l.evidence_id AND o.index IS NULL AND o.stored_at IS NULL FOR UPDATE SKIP LOCKED) AS w
 			 LIMIT outbox_fresh.n - got
 		)
 		UPDATE kep.outbox AS o

@@ -137,6 +137,9 @@ def on_their_way(house):
     try:
         rows = house.postgres.sql("SELECT now(), o.* FROM (SELECT evidence_id, recipient, owner, attempts, due_at, stored_at, error "
                                   "FROM kep.outbox WHERE sent_at IS NULL ORDER BY due_at LIMIT 20) o")
+        rows += house.postgres.sql("SELECT s.size, (SELECT max(size) FROM kep.checkpoint), (SELECT count(*) FROM kep.evidence), s.cursor_txid, "
+                                   "pg_snapshot_xmin(pg_current_snapshot()), s.lease_owner, s.lease_until, (SELECT opened FROM kep.outbox_gate) FROM kep.ledger_state s")
+        rows += house.postgres.sql("SELECT at, why, details FROM kep.alarms ORDER BY at DESC LIMIT 5")
         return "\n".join(" ".join(str(v) for v in row) for row in rows)
     except Trouble as error:
         return str(error)

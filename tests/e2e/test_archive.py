@@ -181,6 +181,16 @@ def test_twenty_years(world):
     w.server.down.add("middle")
     status, out, err = w.renew(moment(YEAR + 12, 2))
     assert status == 0, err
+    w.branch("pruned")          # a body is gone before: it has no place in the new tree, and its neighbours have theirs
+    w.vault.psql("ALTER TABLE kep.evidence DISABLE TRIGGER ALL; UPDATE kep.evidence SET body = NULL, pruned_by = id WHERE id = (SELECT evidence_id FROM kep.leaf WHERE index = 3)", "pruned")
+    assert w.renew(moment(YEAR + 13, 2))[0] == 0
+    expect(w, w.export(2), moment(YEAR + 15), "good")
+    assert archive_row(w, moment(YEAR + 15))["bad"] == 0
+    w.configure()
+    status, out, err = w.kepctl("renew", "--export", w.top / "gone", 3)
+    assert status == 0 and "was removed after its retention" in err and "evidence.json" not in out, err
+    w.database = "kep"
+
     status, out, err = w.renew(moment(YEAR + 13, 2))
     assert status == 0 and "hash tree renewed: 4 of 4 volumes, sha512, by " in out, out + err
     folder = w.export(2)

@@ -57,11 +57,11 @@ def check(house, *settings):
 
 
 def test_a_stamp(stamped):
-    """Verified by openssl as well, and kept with chain and CRL."""
+    """Verified by openssl as well, and kept with its chain, a CRL and an OCSP response."""
     size, tsa, token, serial, policy, chain, revocation = stamp(stamped, fresh(stamped))
     assert tsa == stamped.tsa.url
     assert "Verification: OK" in stamped.tsa.verify(token, text(stamped, size))
-    assert (policy, chain, revocation) == ("1.2.3.4.1", 2, 1)
+    assert (policy, chain, revocation) == ("1.2.3.4.1", 2, 2)
     assert re.fullmatch("([0-9a-f]{2})+", serial)
     request = stamped.tsa.requests()[-1]
     assert request[1] == "good" and request[3] == "application/timestamp-query"
@@ -147,15 +147,28 @@ def test_receipts_that_wait(stamped):
         assert 3 < time.monotonic() - began < 20
 
 
-def test_no_crl(stamped):
-    """A stamp without its CRL is better than none, and the log tells."""
+@pytest.mark.parametrize("manner, words", [("no-crl", "no CRL from {}ca.crl: the server answers 404"), ("no-ocsp", "no OCSP response from {}ocsp: the server answers 404")])
+def test_no_answer(stamped, manner, words):
+    """A stamp without its CRL or OCSP response is better than none, and the log tells."""
     since = len(stamped.daemons.log("policyd"))
-    with stamped.tsa.behaving("no-crl"):
-        stamped.daemons.restart("policyd")              # or it would remember the CRL
+    with stamped.tsa.behaving(manner):
+        stamped.daemons.restart("policyd")              # or it would remember the answer
         size = fresh(stamped)
-        assert stamp(stamped, size)[5:] == (2, 0)
-        said(stamped, since, f"no CRL from {stamped.tsa.url}ca.crl: the server answers 404")
+        assert stamp(stamped, size)[5:] == (2, 1)
+        said(stamped, since, words.format(stamped.tsa.url))
     stamped.daemons.restart("policyd")
+
+
+def test_revoked_by_ocsp(stamped):
+    """The responder knows it before the CRL does."""
+    with stamped.tsa.behaving("ocsp-revoked"):
+        stamped.daemons.restart("policyd")
+        since = len(stamped.daemons.log("policyd"))
+        size = fresh(stamped)
+        assert f"{stamped.tsa.url}ocsp says" in said(stamped, since, "why=stamp-revoked")[0]
+        assert stamped.postgres.value(f"SELECT count(*) FROM kep.stamps WHERE size >= {size}") == "0"
+    stamped.daemons.restart("policyd")
+    stamp(stamped, size)
 
 
 def test_the_policy(stamped):

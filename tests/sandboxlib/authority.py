@@ -7,6 +7,7 @@ a number; DIR/requests gets a line for each of them.
 
     POST /          a request; openssl ts answers it, or for what openssl would never do, tests/pki_cades.py
     GET /ca.crl     the CRL of its CA
+    POST /ocsp      an OCSP request about tsa.pem
 """
 import os
 import ssl
@@ -21,6 +22,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pki_cades import TST_INFO, Certificate, der, id_v2, pki, seq, signed, v2       # noqa: E402
+from ocsp import respond                                                            # noqa: E402
 from pki_tsp import info                                                            # noqa: E402
 
 POLICY, OTHER_POLICY = "1.2.3.4.1", "1.2.3.4.99"
@@ -92,9 +94,20 @@ class Answer(BaseHTTPRequestHandler):
         else:
             self.give(200, "application/pkix-crl", (self.home / "ca.crl").read_bytes())
 
+    def ocsp(self, question, manner):
+        """Not by the manners of the others: they must not fail by it."""
+        if manner == "no-ocsp":
+            self.give(404, "text/plain", b"not here\n")
+            return
+        named = {"revoked": ["tsa"]} if manner == "ocsp-revoked" else {"good": ["tsa"]}
+        self.give(200, "application/ocsp-response", respond(str(self.home), question, responder="ca", issuer="ca", **named))
+
     def do_POST(self):
         octets = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         manner, number = self.manner()
+        if self.path == "/ocsp":
+            self.ocsp(octets, manner)
+            return
         with open(self.home / "requests", "a", encoding="utf-8") as log:
             log.write(f"{time.time():.3f} {manner} {len(octets)} {self.headers.get('Content-Type')} {self.headers.get('Authorization', '-')}\n")
         if manner == "slow":

@@ -48,7 +48,7 @@ class Tsa:
         maker.certificate(home, "ca", [("CN", "Zaman Damgası Kök")], maker.CA)
         maker.certificate(home, "web-ca", [("CN", "Web")], maker.CA)
         maker.certificate(home, "other-ca", [("CN", "Başka Kök")], maker.CA)
-        points = {"crlDistributionPoints": f"URI:{self.url}ca.crl"}
+        points = {"crlDistributionPoints": f"URI:{self.url}ca.crl", "authorityInfoAccess": f"OCSP;URI:{self.url}ocsp"}
         for name, extensions, issuer in (("tsa", STAMPING, "ca"), ("mail", maker.MAIL, "ca"), ("revoked", STAMPING, "ca"), ("stranger", STAMPING, "other-ca")):
             maker.certificate(home, name, [("CN", name)], {**extensions, **points}, issuer, chain=False)
         maker.certificate(home, "web", [("CN", "localhost")], {**maker.TLS, "subjectAltName": "IP:127.0.0.1"}, "web-ca", chain=False)

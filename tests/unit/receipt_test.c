@@ -6,10 +6,12 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
+#include "libkep/base64.h"
 #include "libkep/encode.h"
 #include "libkep/gate.h"
 #include "libkep/receipt.h"
 #include "libkep/seal.h"
+#include "tests/unit/dice.h"
 #include "tests/unit/pki.h"
 #include "tests/unit/samples.h"
 
@@ -147,6 +149,171 @@ static void test_zones(void **state)
 	buf_release(&json);
 	buf_release(&content);
 	buf_release(&text);
+}
+
+/* One part of the entity, decoded. */
+static void part(struct buf *out, struct span content, const char *name)
+{
+	char *field = mem_printf("Content-Disposition: attachment; filename=\"%s\"\r\n\r\n", name);
+	const char *p = memmem(content.p, content.n, field, strlen(field)), *end;
+	struct base64 decoder = { 0 };
+
+	buf_clear(out);
+	free(field);
+	if (!p)
+		return;
+	p = strstr(p, "\r\n\r\n") + 4;
+	end = memmem(p, (size_t)(content.p + content.n - p), "--kep-mixed", 11);
+	assert_non_null(end);
+	assert_int_equal(base64_push(&decoder, span_of(p, (size_t)(end - p)), out, 100000), BASE64_GOOD);
+	assert_true(base64_whole(&decoder));
+}
+
+/* Everything a verifier needs, octet for octet, in the order of receipt.h. */
+static void test_parts(void **state)
+{
+	static const struct { const char *name; struct span octets; } rows[] = {
+		{ RECEIPT_PROOF, { "c2sp.org/tlog-proof@v1\nindex 41\n\n\xe2\x80\x94", 37 } },
+		{ RECEIPT_CHECKPOINT, { "\x30\x00\xff", 3 } },
+		{ RECEIPT_STAMP, { "\x30\x01\x00", 3 } },
+	};
+	struct evidence e = sample_evidence(OUTCOME_DELIVERED);
+	struct buf json = BUF_INIT, content = BUF_INIT, text = BUF_INIT, octets = BUF_INIT;
+	struct receipt r = receipt_of(&json, &e);
+	const char *at;
+
+	r.ledger = SPAN("hs01.kep.test/kep");
+	r.index = 41;
+	r.proof = rows[0].octets;
+	r.checkpoint = rows[1].octets;
+	assert_true(receipt_content(&content, &r));
+	part(&octets, buf_span(&content), RECEIPT_STAMP);
+	assert_int_equal(octets.n, 0);
+	buf_clear(&content);
+	r.stamp = rows[2].octets;
+	assert_true(receipt_content(&content, &r));
+	assert_robust(buf_span(&content));
+	part(&octets, buf_span(&content), RECEIPT_EVIDENCE);
+	assert_true(span_eq(buf_span(&octets), buf_span(&json)));
+	at = strstr(buf_str(&content), RECEIPT_EVIDENCE);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		part(&octets, buf_span(&content), rows[i].name);
+		assert_true(span_eq(buf_span(&octets), rows[i].octets));
+		assert_true(strstr(buf_str(&content), rows[i].name) > at);
+		at = strstr(buf_str(&content), rows[i].name);
+	}
+	readable(&text, buf_span(&content));
+	assert_text(&text, "\nDelil defteri, kayıt no: hs01.kep.test/kep, 41\n");
+	assert_text(&text, "\nEvidence ledger, entry: hs01.kep.test/kep, 41\n");
+	assert_text(&text, "'kepctl verify'");
+	buf_release(&json);
+	buf_release(&content);
+	buf_release(&text);
+	buf_release(&octets);
+}
+
+/* -- strangers' words in header fields: any octets at all ------------------------ */
+
+static struct span any_octets(char *room, size_t most)
+{
+	static const char *const nasty[] = {
+		"\r\n", "\n", "\r", "\0", "\r\n\r\n", "\r\nBcc: x@y", "=?UTF-8?Q?=0D=0ABcc:?=", "\xe2\x80\xa8", "\xc2\x85", "\"", "\\", "<", ">", "@", ",", ":", ";",
+		"\xff", "\xc0\x8a", "ş", "İ", "–", "\xe2\x80\xae", " ", "\t", "\x0b", "\x1b[2J", "\x7f", "<a@b>", "--kep-signed-", "evt",
+	};
+	size_t n = 0, want = dice(most - 16);
+
+	while (n < want) {
+		const char *piece = nasty[dice(COUNT_OF(nasty))];
+		size_t length = strlen(piece) ? strlen(piece) : 1;
+
+		if (dice(3) == 0)
+			room[n++] = (char)dice(256);
+		else if (dice(2))
+			room[n++] = (char)('a' + dice(26));
+		else {
+			memcpy(room + n, piece, length);
+			n += length;
+		}
+	}
+	return span_of(room, n);
+}
+
+/* The fields of a header: each begins with one of these names, in this order, and
+ * a line that begins with a blank belongs to the one before. */
+static void assert_header(struct span mail)
+{
+	static const char *const names[] = {
+		"From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "X-KEP-Type", "X-KEP-Evidence",
+		"X-KEP-Outcome", "X-REM-Evidence-Type", "X-REM-Event", "MIME-Version", "Content-Type",
+	};
+	const char *end = memmem(mail.p, mail.n, "\r\n\r\n", 4);
+	struct span rest = span_of(mail.p, end ? (size_t)(end - mail.p) + 2 : 0), line;
+	size_t at = 0;
+
+	assert_non_null(end);
+	while (rest.n) {
+		line = span_cut(&rest, '\n');
+		assert_true(line.n >= 2 && line.p[line.n - 1] == '\r' && line.n <= 999);
+		line.n--;
+		assert_true(memchr(line.p, '\r', line.n) == NULL && memchr(line.p, '\0', line.n) == NULL && utf8_valid(line));
+		if (line.p[0] == ' ') {
+			assert_true(at > 0 && span_trim(line).n > 0);
+			continue;
+		}
+		while (at < COUNT_OF(names) && !(line.n > strlen(names[at]) && memcmp(line.p, names[at], strlen(names[at])) == 0 && line.p[strlen(names[at])] == ':'))
+			at++;
+		if (at++ == COUNT_OF(names))
+			fail_msg("a field that nobody wrote: %.*s", (int)line.n, line.p);
+	}
+	assert_int_equal(at, COUNT_OF(names));
+}
+
+static void assert_same_but_strangers(struct span mail, const char *id)
+{
+	char *open = mem_printf("\r\n--kep-signed-%s\r\n", id), *close = mem_printf("\r\n--kep-signed-%s--\r\n", id);
+	const char *first = memmem(mail.p, mail.n, open, strlen(open));
+
+	assert_non_null(first);
+	assert_true(mail.n > strlen(close) && memcmp(mail.p + mail.n - strlen(close), close, strlen(close)) == 0);
+	free(open);
+	free(close);
+}
+
+/* No CR, LF or NUL that a stranger wrote ends a field, begins one or ends the header. */
+static void test_strangers(void **state)
+{
+	char rooms[10][400];
+	struct buf json = BUF_INIT, mail = BUF_INIT, content = BUF_INIT;
+
+	for (size_t i = 0; i < 20000; i++) {
+		struct evidence e = sample_evidence((enum outcome)dice(OUTCOME_COUNT));
+		struct span rcpts[2] = { any_octets(rooms[0], 400), any_octets(rooms[1], 400) };
+		struct receipt r;
+
+		e.recipients = rcpts;
+		e.n_recipients = 1 + dice(2);
+		e.recipient = dice(e.n_recipients + 1);
+		e.sender = any_octets(rooms[2], 300);
+		e.login = any_octets(rooms[3], 300);
+		e.message_id = dice(4) ? any_octets(rooms[4], 300) : SPAN("<a@b>");
+		e.signer = any_octets(rooms[5], 300);
+		e.reason_text = any_octets(rooms[6], 300);
+		e.queue_id = any_octets(rooms[7], 60);
+		r = receipt_of(&json, &e);
+		r.to = any_octets(rooms[8], 300);
+		r.provider = any_octets(rooms[9], 300);
+		r.ledger = any_octets(rooms[3], 300);
+		buf_clear(&mail);
+		buf_clear(&content);
+		assert_true(receipt_content(&content, &r));
+		assert_robust(buf_span(&content));
+		assert_true(receipt_mail(&mail, &r, SPAN("content"), SPAN("DER")));
+		assert_header(buf_span(&mail));
+		assert_same_but_strangers(buf_span(&mail), e.id);
+	}
+	buf_release(&json);
+	buf_release(&mail);
+	buf_release(&content);
 }
 
 static void test_header(void **state)
@@ -365,7 +532,9 @@ int main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_sealed),
@@ -374,6 +543,7 @@ int main(void)
 		cmocka_unit_test(test_field),
 	};
 
+	dice_seed();
 	pki_make(false);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

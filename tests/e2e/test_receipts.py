@@ -1,0 +1,43 @@
+"""What the house really sends and keeps: kepctl verify and a stranger agree on every receipt, fsck on the ledger, and the export holds it all."""
+import json
+
+import stranger
+from sandboxlib import mail
+from sandboxlib.process import until
+
+
+def stamped_receipts(house, address, count):
+    """So many receipts, the last of them with a time-stamp of its checkpoint or not: as they came."""
+    def arrived():
+        found = mail.receipts(house.mailbox(address).mails())
+        return len(found) >= count and found
+
+    return until(f"{count} receipts for {address}", arrived, 30, 0.2)
+
+
+def test_receipts_of_the_house(house, pair, tmp_path):
+    a, b = pair
+    house.send(a, [b])
+    receipts = stamped_receipts(house, a, 2)
+    trust = house.place.env["VERIFY"]
+    copy = until("the message arrives", lambda: house.mailbox(b).mails(), 30, 0.2)[0]
+    (tmp_path / "message.eml").write_bytes(copy)
+    for i, octets in enumerate(receipts):
+        file = tmp_path / f"{i}.eml"
+        file.write_bytes(octets)
+        said = json.loads(house.daemons.kepctl("verify", "--json", "--trust", trust, "--message", tmp_path / "message.eml", file))[0]
+        assert said["genuine"], said
+        assert {c["name"]: c["state"] for c in said["checks"]}["message"] == "passed"
+        assert stranger.verify(octets, trust)[0] and stranger.same_message(octets, copy)
+        assert not stranger.verify(octets.replace(b"inline", b"inlinf", 1), trust)[0]
+
+
+def test_fsck_and_export_of_the_house(house, pair, tmp_path):
+    a, b = pair
+    house.send(a, [b])
+    stamped_receipts(house, a, 2)
+    said = json.loads(house.daemons.kepctl("fsck", "--json", "--trust", house.place.env["VERIFY"]))
+    states = {c["name"]: c["state"] for c in said["checks"]}
+    assert said["well"] and said["size"] >= 2 and set(states.values()) == {"passed"}, said
+    house.daemons.kepctl("export", tmp_path / "export")
+    assert (tmp_path / "export" / "checkpoint").read_text().splitlines()[0] == "hs01.kep.test/kep"
