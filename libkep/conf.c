@@ -111,8 +111,11 @@ static bool set_value(const struct place *at, struct conf *c, const struct row *
 	}
 }
 
+/* trust_dir is another name of trust_anchors. */
 static const struct row *find(struct span key)
 {
+	if (span_is(key, "trust_dir"))
+		key = SPAN("trust_anchors");
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (span_is(key, rows[i].key))
 			return &rows[i];
