@@ -331,6 +331,31 @@ static void check_tile_rows(struct survey *s)
 	}
 }
 
+/* The rows beside the ledger that people are shown: as pieces of canonical JSON they
+ * must stand in the evidence of acceptance.  to_json() escapes as RFC 8785 wants it. */
+static void check_messages(struct survey *s)
+{
+	static const char sql[] =
+		"SELECT count(*), count(*) FILTER (WHERE wrong), coalesce(min(index) FILTER (WHERE wrong), 0), min(kep_id::text) FILTER (WHERE wrong)"
+		" FROM (SELECT l.index, m.kep_id,"
+		" position(convert_to(format('\"message_id\":%s,\"queue_id\":%s,\"sent_at\":\"%s\",\"sha256\":\"%s\",\"sha512\":\"%s\",\"size\":%s}',"
+		"  to_json(m.message_id), to_json(m.queue_id), to_char(m.sent_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+		"  encode(m.sha256, 'hex'), encode(m.sha512, 'hex'), m.size), 'UTF8') IN l.body) = 0"
+		" OR position(convert_to('\"recipients\":[' || coalesce((SELECT string_agg(format('{\"address\":%s,\"index\":%s}', to_json(r.recipient), r.recipient_index), ','"
+		"  ORDER BY r.recipient_index) FROM kep.recipients AS r WHERE r.kep_id = m.kep_id), '') || ']', 'UTF8') IN l.body) = 0"
+		" OR position(convert_to('\"sender\":{\"address\":' || to_json(CASE WHEN m.provider IS NULL THEN m.sender ELSE m.from_address END), 'UTF8') IN l.body) = 0 AS wrong"
+		" FROM kep.ledger_leaves AS l JOIN kep.messages AS m ON m.kep_id = l.kep_id"
+		" WHERE l.recipient_index = 0 AND l.outcome IN ('A.1', 'B.1') AND l.body IS NOT NULL) AS v";
+	const struct pg_rows *rows = ask(s, sql);
+
+	if (!rows)
+		return;
+	s->audit->row[AUDIT_MESSAGES].seen = number(rows, 0, 0);
+	for (uint64_t i = 0; i < number(rows, 0, 1); i++)
+		audit_fault(s->audit, AUDIT_MESSAGES, number(rows, 0, 2), "message %.*s: what is recorded of it or of its recipients is not what its evidence says",
+		            (int)pg_value(rows, 0, 3).n, pg_value(rows, 0, 3).p);
+}
+
 /* What the sequencer would have had to take before the newest checkpoint. */
 static void check_waiting(struct survey *s)
 {
@@ -365,6 +390,7 @@ void survey_run(struct survey *s)
 	heads_end(s->heads, s->size);
 	check_places(s);
 	check_tile_rows(s);
+	check_messages(s);
 	check_waiting(s);
 	if (s->status == EX_OK)
 		s->status = heads_status(s->heads);

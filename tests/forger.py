@@ -9,7 +9,7 @@ import time
 import scribe
 from vault import Psql, hexed, text
 
-TABLES = ("evidence", "leaf", "tile", "ledger_state", "checkpoint", "stamp")
+TABLES = ("evidence", "leaf", "tile", "ledger_state", "checkpoint", "stamp", "message", "recipient")
 
 
 def prepare(vault):
@@ -66,7 +66,7 @@ class Forger:
         tiles = ", ".join(f"({level}, {number}, {hexed(octets)})" for (level, number), octets in scribe.tiles(hashes).items())
         self.do("leaf tile ledger_state",
                 f"DELETE FROM kep.leaf WHERE index >= {start};" + (f"INSERT INTO kep.leaf VALUES {leaves};" if leaves else "")
-                + f"DELETE FROM kep.tile; INSERT INTO kep.tile VALUES {tiles}; UPDATE kep.ledger_state SET size = {len(ids)}, root = {hexed(scribe.root(hashes))}")
+                + "DELETE FROM kep.tile;" + (f"INSERT INTO kep.tile VALUES {tiles};" if tiles else "") + f"UPDATE kep.ledger_state SET size = {len(ids)}, root = {hexed(scribe.root(hashes))}")
 
     def cut(self, size, checkpoints=True):
         """The tail away: evidence, leaves, tiles, head, and the checkpoints above."""
@@ -203,8 +203,16 @@ class Forger:
     def column_changed(self, rng):
         """What an auditor reads, beside what is proved."""
         i = self.place(rng)
-        column = rng.choice(["outcome = 'D.2'", "kep_id = gen_random_uuid()", "recipient_index = 2", "previous = gen_random_uuid()"])
+        column = rng.choice(["outcome = 'E.1'", "kep_id = gen_random_uuid()", "recipient_index = 2", "previous = gen_random_uuid()"])
         self.do("evidence", f"UPDATE kep.evidence SET {column} WHERE id = {text(self.ids[i])}")
+        return i, i
+
+    def message_changed(self, rng):
+        """What is recorded of a message or a recipient, beside its evidence."""
+        i = rng.choice([i for i, b in enumerate(self.ledger.bodies) if b'"outcome":"A.1"' in b])
+        table, change = rng.choice([("message", "sent_at = sent_at - interval '1 minute'"), ("message", "sha256 = sha256(sha256)"), ("message", "sender = 'x' || sender"),
+                                    ("message", "size = size + 1"), ("message", "message_id = '<x@y>'"), ("recipient", "address = 'x' || address")])
+        self.do(table, f"UPDATE kep.{table} SET {change} WHERE kep_id = (SELECT kep_id FROM kep.evidence WHERE id = {text(self.ids[i])})")
         return i, i
 
     def removed_too_early(self, rng):

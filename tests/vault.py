@@ -87,6 +87,21 @@ class Vault:
             self.psql("INSERT INTO kep.evidence (id, kep_id, recipient_index, outcome, event_time, reason_code, previous, body, digest, retain_until) VALUES "
                       + ", ".join(rows[at:at + 2000]))
 
+    def register(self, objects):
+        """The messages whose acceptance these evidences state, with their recipients, as they were submitted."""
+        messages, recipients = [], []
+        for e in objects:
+            m = e["message"]
+            if e["outcome"] != "A.1":
+                continue
+            messages.append(f"({text(m['kep_id'])}, {text(e['issuer']['host'])}, {text(m['queue_id'])}, {text(m['sent_at'])}, {text(e['sender']['address'])}, "
+                            f"{text(e['sender']['login'])}, '::1', {text(e['sender']['address'])}, {text(m['message_id'])}, {m['size']}, 1, "
+                            f"decode('{m['sha256']}', 'hex'), decode('{m['sha512']}', 'hex'), '{{}}')")
+            recipients += [f"({text(m['kep_id'])}, {r['index']}, {text(r['address'])}, 'account')" for r in e["recipients"]]
+        if messages:
+            self.psql("INSERT INTO kep.message (kep_id, host, queue_id, sent_at, sender, login, client, from_address, message_id, size, canonical, sha256, sha512, signer) "
+                      f"VALUES {', '.join(messages)}; INSERT INTO kep.recipient VALUES {', '.join(recipients)}")
+
     def extend(self, n):
         """n leaves more, at most; the size then."""
         return int(self.psql(f"SELECT size FROM kep.ledger_extend('scribe', interval '1 hour', {n})"))
@@ -120,7 +135,8 @@ class Vault:
 def fill(vault, n, sizes, stamped=(), seed=1):
     """n evidences under checkpoints of these sizes; the ledger, and the notes by size."""
     rng = random.Random(seed)
-    objects = [scribe.evidence(rng, time.time() - 60) for _ in range(n)]
+    objects = [scribe.evidence(rng, time.time() - 60, *(("A.1", None, None, 0) if i % 5 == 0 else ())) for i in range(n)]
+    vault.register(objects)
     vault.add([(e, scribe.canonical(e)) for e in objects])
     while vault.extend(100000) < n:
         pass

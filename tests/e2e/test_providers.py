@@ -1,4 +1,6 @@
 """Two sandboxes as two providers: mail between them over TLS, each proving itself with its client certificate."""
+import json
+
 import pytest
 
 from conftest import People, refused
@@ -92,3 +94,10 @@ def test_no_transit_between_providers(house):
     house.pki.signer(sender)
     message = mail.sign(house.pki, mail.compose(sender, ["x@ordinary.test"]), sender)
     refused(house.send(sender, ["x@ordinary.test"], message, via="mx", cert="client"), "recipient-not-ours")
+
+
+def test_both_ledgers(both):
+    """After all of that each of the two ledgers is what it was, with the rows of both providers' messages."""
+    for one in both:
+        said = json.loads(one.daemons.kepctl("fsck", "--json", "--trust", one.place.env["VERIFY"], check=False))
+        assert said["well"], said

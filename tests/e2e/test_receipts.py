@@ -39,5 +39,6 @@ def test_fsck_and_export_of_the_house(house, pair, tmp_path):
     said = json.loads(house.daemons.kepctl("fsck", "--json", "--trust", house.place.env["VERIFY"]))
     states = {c["name"]: c["state"] for c in said["checks"]}
     assert said["well"] and said["size"] >= 2 and set(states.values()) == {"passed"}, said
+    assert next(c for c in said["checks"] if c["name"] == "messages")["seen"] >= 1
     house.daemons.kepctl("export", tmp_path / "export")
     assert (tmp_path / "export" / "checkpoint").read_text().splitlines()[0] == "hs01.kep.test/kep"
