@@ -183,6 +183,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION kep.prune_body(uuid, timestamptz, text, bigint[]) IS 'the body of the evidence that the bodies of these leaves were removed';
 
+-- 0011 says it anew.
+CREATE FUNCTION kep.prune_end() RETURNS bigint
+LANGUAGE sql STABLE
+AS $$ SELECT coalesce(max(c.size), 0) FROM kep.checkpoint AS c $$;
+COMMENT ON FUNCTION kep.prune_end() IS 'bodies of the leaves below this index may be removed, as far as the ledger is concerned';
+
 -- A window of the ledger after the other, each its own transaction and its own evidence.
 CREATE FUNCTION kep.prune(first bigint, n int, OUT pruned int, OUT held int, OUT next bigint, OUT more boolean, OUT evidence_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kep, pg_temp
@@ -190,7 +196,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	at      timestamptz := clock_timestamp();
-	ended   bigint := coalesce((SELECT max(c.size) FROM kep.checkpoint AS c), 0);
+	ended   bigint := kep.prune_end();
 	ids     uuid[];
 	indices bigint[];
 	body    bytea;

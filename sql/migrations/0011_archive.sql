@@ -270,5 +270,14 @@ COMMENT ON COLUMN kep.archive_hash_lists.at IS 'when they were made';
 
 GRANT SELECT ON kep.archive_volumes, kep.archive_stamps, kep.archive_members, kep.archive_hash_lists TO kep_auditor;
 
+-- Where there is an archive, a body stays until its hash is in it.
+CREATE OR REPLACE FUNCTION kep.prune_end() RETURNS bigint
+LANGUAGE sql STABLE
+AS $$
+	SELECT least((SELECT coalesce(max(c.size), 0) FROM kep.checkpoint AS c), CASE WHEN EXISTS (SELECT FROM kep.archive_volume) THEN
+	       (SELECT coalesce(max(v.first + v.size), 0) FROM kep.archive_volume AS v
+	         WHERE EXISTS (SELECT FROM kep.archive_hashes AS h WHERE h.volume = v.volume)) END)
+$$;
+
 INSERT INTO kep.migration (number, name) VALUES (11, 'archive');
 RESET ROLE;

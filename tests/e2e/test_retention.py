@@ -1,7 +1,10 @@
 """kepctl hold and prune, on a database with evidence of the year 2000."""
 import json
+import random
 
 import pytest
+import scribe
+import vault
 from test_kepctl import conf, kepctl
 
 NAME = "kep_old"
@@ -71,3 +74,39 @@ def test_only_the_operator(house, old):
     for words in (["prune"], ["hold", "add", HELD, "--reason", "x"], ["hold", "list"]):
         status, _, err = kepctl(conf(house), *role, *words)
         assert status == 77 and "may not do that" in err
+
+
+def test_what_is_left_still_passes(tmp_path):
+    """fsck of a pruned ledger: before its evidence of that is a leaf, and when a checkpoint covers it."""
+    keys = scribe.Keys(str(tmp_path / "keys"))
+    keys.trust(str(tmp_path / "trust"))
+    try:
+        store = vault.Vault(keys)
+    except vault.Missing as words:
+        pytest.skip(str(words))
+
+    def fsck():
+        status, out, _ = kepctl("/dev/null", "-o", f"database_auditor={store.conninfo()}", "-o", "checkpoint_file=", "fsck", "--json", "--trust", str(tmp_path / "trust"))
+        return status, json.loads(out)["first_bad"] if status else None
+
+    try:
+        rng = random.Random(1)
+        objects = [scribe.evidence(rng, 946684800 + n) for n in range(600)]
+        store.add([(e, scribe.canonical(e)) for e in objects])
+        store.psql("ALTER TABLE kep.evidence DISABLE TRIGGER ALL; UPDATE kep.evidence SET recorded_at = event_time; ALTER TABLE kep.evidence ENABLE ALWAYS TRIGGER append_only; "
+                   "ALTER TABLE kep.evidence ENABLE ALWAYS TRIGGER evidence_kept")
+        store.extend(1000)
+        bodies = [body for _, body in store.leaves()]
+        store.publish(scribe.Ledger(keys, bodies), 600)
+        assert fsck() == (0, None)
+        store.psql("INSERT INTO kep.hold (kep_id, reason) SELECT e.kep_id, 'x' FROM kep.evidences AS e JOIN kep.ledger_leaves AS l USING (evidence_id) WHERE l.index % 100 = 7")
+        status, out, _ = kepctl("/dev/null", "-o", f"database_operator={store.conninfo(user='kep_operator')}", "prune")
+        assert (status, out.splitlines()[0]) == (0, "bodies of evidence removed: 594; evidence of it recorded: 1")
+        assert fsck() == (0, None)
+        bodies.append(bytes.fromhex(store.psql("SELECT encode(body, 'hex') FROM kep.evidence WHERE outcome = 'P.1'")))
+        assert bodies[-1] == scribe.canonical(json.loads(bodies[-1]))
+        assert store.extend(1000) == 601
+        store.publish(scribe.Ledger(keys, bodies), 601)
+        assert fsck() == (0, None)
+    finally:
+        store.stop()

@@ -30,6 +30,15 @@ SELECT is((SELECT (pruned, held, next, more)::text FROM kep.prune(0, 10)), '(0,0
 SELECT is(pg_temp.sequence(), 8::bigint, 'eight leaves');
 SELECT is((SELECT (pruned, held, next, more)::text FROM kep.prune(0, 10)), '(0,0,0,f)', 'and a checkpoint covers it');
 SELECT ok(pg_temp.checkpoint(), 'a checkpoint');
+BEGIN;
+SELECT is((SELECT (pruned, next)::text FROM kep.prune(0, 10)), '(5,8)', 'then it goes');
+ROLLBACK;
+BEGIN;
+INSERT INTO kep.archive_volume VALUES (0, 0, 3, 8, 'http://a');
+SELECT is((SELECT (pruned, next)::text FROM kep.prune(0, 10)), '(0,0)', 'where there is an archive: nothing before it is in there');
+INSERT INTO kep.archive_hashes VALUES (0, 0, 'sha256', sha256('a') || sha256('b') || sha256('c'));
+SELECT is((SELECT (pruned, next)::text FROM kep.prune(0, 10)), '(3,3)', 'and what is');
+ROLLBACK;
 
 -- Holds.
 SELECT is(tap.try('kep_operator', format('SELECT kep.hold_add(%L, %L)', tap.id(1), 'file 7')), 'ok', 'the operator holds a message');
