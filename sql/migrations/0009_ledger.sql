@@ -647,12 +647,6 @@ COMMENT ON COLUMN kep.ledger_leaves.previous IS 'the evidence of this message be
 COMMENT ON COLUMN kep.ledger_leaves.digest IS 'SHA-256 of the body';
 COMMENT ON COLUMN kep.ledger_leaves.retain_until IS 'the evidence is kept at least until then';
 
-CREATE VIEW kep.recipients AS SELECT r.kep_id, r.recipient_index, r.address AS recipient FROM kep.recipient AS r;
-COMMENT ON VIEW kep.recipients IS 'recipients of submitted messages, as they were given';
-COMMENT ON COLUMN kep.recipients.kep_id IS 'the message';
-COMMENT ON COLUMN kep.recipients.recipient_index IS 'number of the recipient in the message, from 1';
-COMMENT ON COLUMN kep.recipients.recipient IS 'recipient address';
-
 CREATE VIEW kep.tiles AS SELECT t.level, t.number, t.hashes FROM kep.tile AS t;
 COMMENT ON VIEW kep.tiles IS 'the nodes of the tree: tiles of up to 256 hashes (C2SP tlog-tiles)';
 COMMENT ON COLUMN kep.tiles.level IS 'level of the tile';
@@ -697,7 +691,7 @@ COMMENT ON COLUMN kep.cosignatures.key_hash IS 'the four octets that name its ke
 COMMENT ON COLUMN kep.cosignatures.line IS 'its signature line, as it stands in a note';
 COMMENT ON COLUMN kep.cosignatures.at IS 'when it was recorded';
 
-GRANT SELECT ON kep.ledger_leaves, kep.recipients, kep.tiles, kep.ledger, kep.checkpoints, kep.stamps, kep.cosignatures TO kep_auditor;
+GRANT SELECT ON kep.ledger_leaves, kep.tiles, kep.ledger, kep.checkpoints, kep.stamps, kep.cosignatures TO kep_auditor;
 
 INSERT INTO kep.migration (number, name) VALUES (9, 'ledger');
 RESET ROLE;

@@ -255,6 +255,12 @@ COMMENT ON COLUMN kep.prunings.actor IS 'by which database role';
 COMMENT ON COLUMN kep.prunings.first IS 'index of the first leaf of a run without gaps';
 COMMENT ON COLUMN kep.prunings.last IS 'index of the last one';
 
+CREATE VIEW kep.recipients AS SELECT r.kep_id, r.recipient_index, r.address AS recipient FROM kep.recipient AS r;
+COMMENT ON VIEW kep.recipients IS 'recipients of submitted messages, as they were given';
+COMMENT ON COLUMN kep.recipients.kep_id IS 'the message';
+COMMENT ON COLUMN kep.recipients.recipient_index IS 'number of the recipient in the message, from 1';
+COMMENT ON COLUMN kep.recipients.recipient IS 'recipient address';
+
 CREATE VIEW kep.holds AS SELECT h.kep_id, h.account, h.at, h.actor, h.reason FROM kep.hold AS h;
 COMMENT ON VIEW kep.holds IS 'legal holds: nothing of these messages, or of messages from or to these accounts, is removed';
 COMMENT ON COLUMN kep.holds.kep_id IS 'the message; empty: an account';
@@ -272,7 +278,7 @@ COMMENT ON COLUMN kep.hold_changes.account IS 'the account; empty: a message';
 COMMENT ON COLUMN kep.hold_changes.held IS 'true: put on; false: taken off';
 COMMENT ON COLUMN kep.hold_changes.reason IS 'why';
 
-GRANT SELECT ON kep.prunings, kep.holds, kep.hold_changes TO kep_auditor;
+GRANT SELECT ON kep.prunings, kep.holds, kep.hold_changes, kep.recipients TO kep_auditor;
 
 INSERT INTO kep.migration (number, name) VALUES (10, 'retention');
 RESET ROLE;
