@@ -9,6 +9,7 @@
 #include "kepctl/progress.h"
 #include "kepctl/stock.h"
 #include "kepctl/survey.h"
+#include "kepctl/witnesses.h"
 #include "libkep/mem.h"
 
 enum { FSCK_WELL = 0, FSCK_WRONG = 1 };
@@ -35,6 +36,7 @@ static bool load_keys(struct fsck *f)
 		audit_skip(&f->audit, AUDIT_SIGNATURES, why);
 		audit_skip(&f->audit, AUDIT_SEALS, why);
 		audit_skip(&f->audit, AUDIT_STAMPS, why);
+		audit_skip(&f->audit, AUDIT_WITNESSES, why);
 		free(why);
 		return true;
 	}
@@ -95,6 +97,8 @@ static void work(struct fsck *f)
 		survey_run(s);
 		if (s->status == EX_OK && f->has_keys)
 			heads_stamps(s->heads);
+		if (s->status == EX_OK && f->has_keys)
+			s->status = witnesses_audit(f->ctl, f->db[1], &f->keyring, &f->audit);
 		if (s->status == EX_OK)
 			s->status = stock_audit(f->ctl, f->db[1], f->has_keys ? &f->keyring : NULL, clock_now(), &f->audit);
 		f->status = s->status != EX_OK ? s->status : heads_status(s->heads);

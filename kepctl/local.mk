@@ -12,7 +12,7 @@ kepctl_kepctl_SOURCES = kepctl/main.c $(KEPCTL_PARTS) \
 	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/pin.c kepctl/hold.c kepctl/prune.c kepctl/ledger.c kepctl/show.c kepctl/check.c \
 	kepctl/verify.c kepctl/fsck.c kepctl/survey.c kepctl/survey.h kepctl/heads.c kepctl/heads.h kepctl/shelf.c kepctl/shelf.h \
 	kepctl/renew.c kepctl/record.c kepctl/record.h kepctl/extract.c kepctl/volume.c kepctl/volume.h kepctl/crown.c kepctl/crown.h kepctl/stock.c kepctl/stock.h kepctl/authority.c kepctl/authority.h \
-	kepctl/export.c kepctl/crate.c kepctl/crate.h \
+	kepctl/witnesses.c kepctl/witnesses.h kepctl/export.c kepctl/crate.c kepctl/crate.h \
 	kepctl/trust.c kepctl/staple.c kepctl/staple.h kepctl/fetched.c kepctl/fetched.h kepctl/fetch.c kepctl/fetch.h
 kepctl_kepctl_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
 kepctl_kepctl_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS) $(CURL_LIBS)

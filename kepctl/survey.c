@@ -296,7 +296,7 @@ static void check_head(struct survey *s)
 	merkle_range_root(&s->range, &root);
 	s->audit->row[AUDIT_HEAD].seen++;
 	if (!merkle_eq(&root, &s->root))
-		audit_fault(s->audit, AUDIT_HEAD, audit_near(s->audit, s->size ? s->size - 1 : 0, s->size), "the head of the ledger, of size %" PRIu64 ", has another root", s->size);
+		audit_fault(s->audit, AUDIT_HEAD, s->audit->n_leaves ? s->audit->leaves[0] : s->size ? s->size - 1 : 0, "the head of the ledger, of size %" PRIu64 ", has another root", s->size);
 }
 
 /* Leaves behind the end, or evidence that stands at two places. */

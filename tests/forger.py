@@ -3,13 +3,14 @@
 Each way is a method: it takes a seeded generator, does its work, and gives (lowest, highest): where fsck must put the first bad
 index.  The tables it touched are put back by undo().
 """
+import base64
 import random
 import time
 
 import scribe
 from vault import Psql, hexed, text
 
-TABLES = ("evidence", "leaf", "tile", "ledger_state", "checkpoint", "stamp", "message", "recipient")
+TABLES = ("evidence", "leaf", "tile", "ledger_state", "checkpoint", "stamp", "cosignature", "message", "recipient")
 
 
 def prepare(vault):
@@ -74,7 +75,7 @@ class Forger:
         self.do("evidence", f"DELETE FROM kep.evidence WHERE id IN ({gone})")
         self.plant(self.ids[:size], self.ledger.hashes[:size], size)
         if checkpoints:
-            self.do("checkpoint stamp", f"DELETE FROM kep.stamp WHERE size > {size}; DELETE FROM kep.checkpoint WHERE size > {size}")
+            self.do("checkpoint stamp cosignature", f"DELETE FROM kep.cosignature WHERE size > {size}; DELETE FROM kep.stamp WHERE size > {size}; DELETE FROM kep.checkpoint WHERE size > {size}")
 
     def sign(self, ledger, size):
         """A checkpoint by the real keys, in place of all above the last that still fits."""
@@ -246,7 +247,7 @@ class Forger:
         other = scribe.Ledger(self.vault.keys, bodies)
         self.body(i, bodies[i])
         self.plant(self.ids, other.hashes, i)
-        self.do("checkpoint stamp", f"DELETE FROM kep.stamp WHERE size > {i}; DELETE FROM kep.checkpoint WHERE size > {i}")
+        self.do("checkpoint stamp cosignature", f"DELETE FROM kep.cosignature WHERE size > {i}; DELETE FROM kep.stamp WHERE size > {i}; DELETE FROM kep.checkpoint WHERE size > {i}")
         self.sign(other, len(bodies))
         return self.checkpoint_below(i), i
 
@@ -279,6 +280,18 @@ class Forger:
         new = {None: f"(SELECT token FROM safe.stamp WHERE size = {other})",
                b"": "set_byte(token, octet_length(token) - 12, get_byte(token, octet_length(token) - 12) # 32)"}.get(token) or hexed(token)
         self.do("stamp", f"UPDATE kep.stamp SET token = {new} WHERE size = {size}")
+        return size - 1, size - 1
+
+    def cosignature_forged(self, rng):
+        """Another checkpoint's, or one bit of it."""
+        size = rng.choice(self.stamped)
+        other = rng.choice([s for s in self.stamped if s != size])
+        line = self.sql(f"SELECT line FROM safe.cosignature WHERE size = {size}")
+        head, octets = line.rsplit(" ", 1)
+        octets = bytearray(base64.b64decode(octets))
+        octets[rng.randrange(4, len(octets))] ^= 1 << rng.randrange(8)
+        new = rng.choice([f"(SELECT line FROM safe.cosignature WHERE size = {other})", text(f"{head} {base64.b64encode(octets).decode()}")])
+        self.do("cosignature", f"UPDATE kep.cosignature SET line = {new} WHERE size = {size}")
         return size - 1, size - 1
 
 

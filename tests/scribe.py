@@ -24,6 +24,7 @@ from pki_cades import Certificate, TST_INFO, id_v2, signed, v2     # noqa: E402
 
 pki = pki_cades.pki
 ORIGIN = "hs01.kep.test/kep"
+WITNESS = "witness.test/w1"
 OUTCOMES = {"A.1": "SubmissionAcceptance", "D.1": "ContentConsignment", "D.2": "ContentConsignmentFailure", "E.1": "ContentHandover"}
 
 
@@ -125,8 +126,14 @@ class Keys:
         if not os.path.exists(dir + "/seal.pem"):
             os.makedirs(dir, exist_ok=True)
             self.make()
-        self.public = pki.openssl("pkey", "-in", dir + "/checkpoint.key", "-pubout", "-outform", "DER")[-32:]
+        self.public, self.witness = self.key("checkpoint.key"), self.key("witness.key")
         self.tsa = Certificate(dir + "/tsa/good")
+
+    def key(self, name):
+        """The public half, of a key that is made when missing."""
+        if not os.path.exists(f"{self.dir}/{name}"):
+            pki.openssl("genpkey", "-algorithm", "ed25519", "-out", f"{self.dir}/{name}")
+        return pki.openssl("pkey", "-in", f"{self.dir}/{name}", "-pubout", "-outform", "DER")[-32:]
 
     def make(self):
         pki.make(self.dir)
@@ -139,20 +146,29 @@ class Keys:
             pki.write(f"{path}/{sub}/ca.pem", pki.read(f"{self.dir}/{name}.pem"))
             os.chmod(f"{path}/{sub}/ca.pem", 0o644)
         with open(path + "/ledger.vkey", "w", encoding="utf-8") as f:
-            f.write(self.vkey() + "\n")
+            f.write(f"{self.vkey()}\n{self.vkey(WITNESS, 4)}\n")
 
-    def key_id(self, origin=ORIGIN):
-        return sha256(origin.encode() + b"\n\x01" + self.public)[:4]
+    def key_id(self, origin=ORIGIN, kind=1):
+        return sha256(origin.encode() + b"\n" + bytes([kind]) + (self.public if kind == 1 else self.witness))[:4]
 
-    def vkey(self, origin=ORIGIN):
-        return f"{origin}+{self.key_id(origin).hex()}+{base64.b64encode(b'%c' % 1 + self.public).decode()}"
+    def vkey(self, origin=ORIGIN, kind=1):
+        key = bytes([kind]) + (self.public if kind == 1 else self.witness)
+        return f"{origin}+{self.key_id(origin, kind).hex()}+{base64.b64encode(key).decode()}"
+
+    def ed25519(self, name, octets):
+        with tempfile.NamedTemporaryFile() as f:        # pkeyutl -rawin takes a file only
+            f.write(octets)
+            f.flush()
+            return pki.openssl("pkeyutl", "-sign", "-rawin", "-inkey", f"{self.dir}/{name}", "-in", f.name)
+
+    def cosign(self, text, at):
+        """A witness's line under a checkpoint, without its line end (C2SP tlog-cosignature)."""
+        signature = self.ed25519("witness.key", b"cosignature/v1\ntime %d\n" % at + text)
+        return f"\u2014 {WITNESS} {base64.b64encode(self.key_id(WITNESS, 4) + at.to_bytes(8, 'big') + signature).decode()}"
 
     def note(self, text, origin=ORIGIN):
         """The signed note around a checkpoint's text."""
-        with tempfile.NamedTemporaryFile() as f:        # pkeyutl -rawin takes a file only
-            f.write(text)
-            f.flush()
-            signature = pki.openssl("pkeyutl", "-sign", "-rawin", "-inkey", self.dir + "/checkpoint.key", "-in", f.name)
+        signature = self.ed25519("checkpoint.key", text)
         return text + f"\n\u2014 {origin} {base64.b64encode(self.key_id(origin) + signature).decode()}\n".encode()
 
     def seal(self, octets, who="seal"):

@@ -124,6 +124,10 @@ class Vault:
         self.psql(f"SELECT kep.stamp_add({size}, {text(tsa)}, {hexed(token)}, to_timestamp({at}), '1.2.3.4.1', '2a', '{{}}', '{{}}')")
         return token
 
+    def cosign(self, ledger, size):
+        line = self.keys.cosign(ledger.text(size), int(time.time()))
+        self.psql(f"SELECT kep.cosignature_add({size}, {text(scribe.WITNESS)}, {hexed(self.keys.key_id(scribe.WITNESS, 4))}, {text(line)})")
+
     def copy(self, name):
         self.psql(f"DROP DATABASE IF EXISTS {name}", "postgres")
         self.psql(f"CREATE DATABASE {name} TEMPLATE {self.database}", "postgres")
@@ -144,4 +148,5 @@ def fill(vault, n, sizes, stamped=(), seed=1):
     notes = {size: vault.publish(ledger, size) for size in sizes}
     for size in stamped:
         vault.stamp(ledger, size)
+        vault.cosign(ledger, size)
     return ledger, notes
