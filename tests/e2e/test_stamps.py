@@ -72,7 +72,7 @@ def test_one_stamp_is_enough(stamped):
     fresh(stamped)
     stamped.postfix.drained()
     until("all is stamped", lambda: stamped.postgres.value(
-        "SELECT (SELECT max(size) FROM kep.checkpoints) = (SELECT max(size) FROM kep.stamps) AND (SELECT max(size) FROM kep.checkpoints) = (SELECT size FROM kep.ledger)") == "t")
+        "SELECT (SELECT max(size) FROM kep.checkpoints) = (SELECT max(size) FROM kep.stamps) AND (SELECT max(size) FROM kep.stamps) = (SELECT count(*) FROM kep.evidences)") == "t")
     before = len(stamped.tsa.requests())
     time.sleep(2.5)
     assert len(stamped.tsa.requests()) == before
