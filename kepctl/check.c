@@ -13,6 +13,7 @@
 #include "kepctl/migration.h"
 #include "kepctl/postconf.h"
 #include "kepctl/setting.h"
+#include "kepctl/stamped.h"
 #include "kepctl/ways.h"
 #include "kepctl/wiring.h"
 #include "libkep/clock.h"
@@ -313,6 +314,7 @@ static void check_role(struct doctor *d, const char *key, const char *conninfo)
 	} else {
 		findings_add(&d->findings, FINDING_OK, key, NULL, "the role can log in");
 		check_archive(d, db);
+		stamped_check(d->conf, db, &d->findings);
 	}
 	db_close(db);
 	buf_release(&error);

@@ -9,7 +9,7 @@ KEPCTL_PARTS = \
 	kepctl/finding.c kepctl/finding.h kepctl/postconf.c kepctl/postconf.h \
 	kepctl/setting.c kepctl/setting.h kepctl/settings.def kepctl/wiring.c kepctl/wiring.h kepctl/ways.c kepctl/ways.h
 kepctl_kepctl_SOURCES = kepctl/main.c $(KEPCTL_PARTS) \
-	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/pin.c kepctl/hold.c kepctl/prune.c kepctl/ledger.c kepctl/show.c kepctl/check.c \
+	kepctl/db.c kepctl/domain.c kepctl/provider.c kepctl/account.c kepctl/pin.c kepctl/hold.c kepctl/prune.c kepctl/ledger.c kepctl/show.c kepctl/check.c kepctl/stamped.c kepctl/stamped.h \
 	kepctl/verify.c kepctl/fsck.c kepctl/survey.c kepctl/survey.h kepctl/heads.c kepctl/heads.h kepctl/shelf.c kepctl/shelf.h \
 	kepctl/renew.c kepctl/record.c kepctl/record.h kepctl/extract.c kepctl/volume.c kepctl/volume.h kepctl/crown.c kepctl/crown.h kepctl/stock.c kepctl/stock.h kepctl/authority.c kepctl/authority.h \
 	kepctl/witnesses.c kepctl/witnesses.h kepctl/export.c kepctl/crate.c kepctl/crate.h \

@@ -1,4 +1,5 @@
 """Time-stamps on checkpoints: over a TSA that is good, and over one that misbehaves in every way we know."""
+import json
 import re
 import subprocess
 import time
@@ -206,6 +207,11 @@ def test_https_and_a_password(stamped):
     assert "gizli" not in stamped.daemons.log("policyd")
 
 
+def found(house):
+    """What the doctor says of the authority."""
+    return next(f for f in json.loads(house.daemons.kepctl("--json", "check", check=False))["findings"] if f["what"] == "tsa_urls")
+
+
 def test_the_alarm(stamped):
     """Once for each time the authority is away, in the log and in the database."""
     since = len(stamped.daemons.log("policyd"))
@@ -217,7 +223,9 @@ def test_the_alarm(stamped):
             time.sleep(3)
         rows = stamped.postgres.sql("SELECT kep_id, details FROM kep.alarms WHERE why = 'time-stamp-missing'")
         assert len(rows) == before + 1 and "the server answers 500" in rows[-1][1]
+        assert found(stamped)["level"] == "wrong" and stamped.tsa.url in found(stamped)["words"]
         stamp(stamped, size)
+        assert found(stamped)["level"] == "ok"
 
 
 def test_the_end_does_not_wait(stamped):
