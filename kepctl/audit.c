@@ -68,6 +68,14 @@ bool audit_well(const struct audit *a)
 	return true;
 }
 
+bool audit_whole(const struct audit *a)
+{
+	for (int i = 0; i < AUDIT_CHECKS; i++)
+		if (a->row[i].skipped.n)
+			return false;
+	return audit_well(a);
+}
+
 uint64_t audit_first(const struct audit *a)
 {
 	uint64_t first = UINT64_MAX;

@@ -37,7 +37,8 @@ void audit_leaf(struct audit *a, enum audit_check c, uint64_t index, const char 
 uint64_t audit_near(const struct audit *a, uint64_t from, uint64_t end);
 /* It was not looked at. */
 void audit_skip(struct audit *a, enum audit_check c, const char *why);
-bool audit_well(const struct audit *a);
+bool audit_well(const struct audit *a);         /* nothing is wrong */
+bool audit_whole(const struct audit *a);        /* and all of it was looked at */
 /* The smallest index of all that is wrong. */
 uint64_t audit_first(const struct audit *a);
 /* A line each on standard output, and one more for what is wrong. */

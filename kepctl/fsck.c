@@ -68,8 +68,9 @@ static bool publish_all(struct fsck *f)
 	if (!f->ctl->given[CTL_CHECKPOINT_FILE] && *own && access(own, R_OK) == 0)
 		return publish(f, own);
 	if (!f->ctl->given[CTL_CHECKPOINT_FILE])
-		audit_skip(&f->audit, AUDIT_PUBLISHED, "no file was named (--checkpoint-file): that the tail was not cut off, or all of it made anew "
-		           "with the real keys, can be seen only there");
+		audit_skip(&f->audit, AUDIT_PUBLISHED, *own && access(own, F_OK) == 0 ?
+		           "this user may not read checkpoint_file; name a copy of it, or a proof out of a receipt, with --checkpoint-file" :
+		           "no file was named (--checkpoint-file): that the tail was not cut off, or all of it made anew with the real keys, can be seen only there");
 	while (ok && rest.n) {
 		char *file = mem_span(span_cut(&rest, ','));
 
@@ -133,7 +134,7 @@ static void print(const struct fsck *f)
 	printf("\n%s leaves in %.2f s: %s a second; %s a second of this program's own time\n", leaves, (double)s->wall / 1e6, all, ours);
 	paint(stdout, well ? PAINT_GOOD : PAINT_BAD);
 	if (well)
-		puts("the ledger is what it was");
+		puts(audit_whole(&f->audit) ? "the ledger is what it was" : "nothing is wrong in what was looked at; what was not is said above");
 	else
 		printf("THE LEDGER IS NOT WHAT IT WAS; the first bad index is %" PRIu64 "\n", audit_first(&f->audit));
 	paint(stdout, PAINT_PLAIN);

@@ -1,5 +1,6 @@
 """What the house really sends and keeps: kepctl verify and a stranger agree on every receipt, fsck on the ledger, and the export holds it all."""
 import json
+import threading
 
 import stranger
 from sandboxlib import mail
@@ -42,3 +43,23 @@ def test_fsck_and_export_of_the_house(house, pair, tmp_path):
     assert next(c for c in said["checks"] if c["name"] == "messages")["seen"] >= 1
     house.daemons.kepctl("export", tmp_path / "export")
     assert (tmp_path / "export" / "checkpoint").read_text().splitlines()[0] == "hs01.kep.test/kep"
+
+
+def test_fsck_while_mail_flows(house, pair):
+    """What is added while fsck looks is not taken for damage."""
+    a, b = pair
+    over = threading.Event()
+
+    def send():
+        while not over.is_set():
+            house.send(a, [b])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for _ in range(8):
+            said = json.loads(house.daemons.kepctl("fsck", "--json", "--trust", house.place.env["VERIFY"], check=False))
+            assert said["well"], said
+    finally:
+        over.set()
+        sender.join()

@@ -7,12 +7,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "kepctl/audit.h"
 #include "kepctl/finding.h"
 #include "kepctl/migration.h"
 #include "kepctl/moment.h"
 #include "kepctl/peer.h"
 #include "kepctl/postconf.h"
 #include "kepctl/process.h"
+#include "kepctl/progress.h"
 #include "kepctl/setting.h"
 #include "kepctl/table.h"
 
@@ -224,12 +226,57 @@ static void test_findings(void **state)
 	findings_release(&f);
 }
 
+static void test_audit(void **state)
+{
+	struct audit a = { .n_leaves = 0 };
+	jdoc *d = jdoc_object();
+	struct buf json = BUF_INIT;
+
+	assert_true(audit_whole(&a));
+	audit_skip(&a, AUDIT_PUBLISHED, "none");
+	assert_true(audit_well(&a) && !audit_whole(&a));
+	assert_int_equal(audit_near(&a, 7, 100), 7);
+	audit_fault(&a, AUDIT_ROOTS, 900, "of %d", 1000);
+	audit_leaf(&a, AUDIT_BODIES, 40, "one");
+	audit_leaf(&a, AUDIT_TILES, 40, "the same");
+	audit_leaf(&a, AUDIT_BODIES, 50, "another");
+	audit_fault(&a, AUDIT_ROOTS, 950, "a later one is not told of");
+	assert_int_equal(a.n_leaves, 2);
+	assert_int_equal(audit_near(&a, 0, 40), 0);
+	assert_int_equal(audit_near(&a, 0, 41), 40);
+	assert_int_equal(audit_near(&a, 41, 100), 50);
+	assert_int_equal(audit_first(&a), 40);
+	assert_int_equal(a.row[AUDIT_ROOTS].first, 900);
+	assert_string_equal(buf_str(&a.row[AUDIT_ROOTS].words), "of 1000");
+	audit_json(&a, d);
+	jdoc_write(&json, d);
+	assert_non_null(strstr(buf_str(&json), "{\"bad\":2,\"first\":40,\"name\":\"bodies\",\"seen\":0,\"state\":\"failed\",\"words\":\"one\"}"));
+	assert_non_null(strstr(buf_str(&json), "\"first_bad\":40"));
+	assert_non_null(strstr(buf_str(&json), "\"name\":\"published\",\"seen\":0,\"skipped\":\"none\",\"state\":\"skipped\""));
+	jdoc_free(d);
+	buf_release(&json);
+	audit_release(&a);
+}
+
+static void test_progress_number(void **state)
+{
+	static const struct { uint64_t n; const char *text; } rows[] = {
+		{ 0, "0" }, { 999, "999" }, { 1000, "1,000" }, { 123456, "123,456" }, { 1234567, "1,234,567" }, { UINT64_MAX, "18,446,744,073,709,551,615" },
+	};
+	char text[32];
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		progress_number(text, rows[i].n);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_width), cmocka_unit_test(test_table), cmocka_unit_test(test_relay), cmocka_unit_test(test_words),
 		cmocka_unit_test(test_settings), cmocka_unit_test(test_moment), cmocka_unit_test(test_migrations),
-		cmocka_unit_test(test_process), cmocka_unit_test(test_findings),
+		cmocka_unit_test(test_process), cmocka_unit_test(test_findings), cmocka_unit_test(test_audit), cmocka_unit_test(test_progress_number),
 	};
 
 	return cmocka_run_group_tests_name("kepctl", tests, NULL, NULL);
