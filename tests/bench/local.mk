@@ -15,7 +15,7 @@ tests_bench_evidence_CFLAGS = $(AM_CFLAGS) -DKEP_TESTS='"$(abs_top_srcdir)/tests
 tests_bench_evidence_LDADD = $(KEP_SQL_LIBS) $(KEP_LIBS)
 CLEANFILES += $(EXTRA_PROGRAMS)
 
-bench: all tests/bench/hashmilter tests/bench/smtpload tests/bench/verify tests/bench/tree
+bench: all tests/bench/hashmilter tests/bench/smtpload tests/bench/verify tests/bench/tree tests/bench/evidence
 	tests/bench/verify
 	tests/bench/tree
 	KEP_BUILD=$(abs_builddir) $(PYTHON3) $(srcdir)/tests/bench/audit
