@@ -36,6 +36,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/cades_test \
 	tests/unit/stamp_revocation_test \
 	tests/unit/key_test \
+	tests/unit/fetch_test \
 	tests/unit/merkle_test \
 	tests/unit/ers_test \
 	tests/unit/custody_test \
@@ -204,6 +205,10 @@ tests_unit_oracle_test_LDADD = $(TEST_LIBS)
 tests_unit_cades_test_SOURCES = tests/unit/cades_test.c tests/unit/pki.h
 tests_unit_cades_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_cades_test_LDADD = $(TEST_LIBS)
+
+tests_unit_fetch_test_SOURCES = tests/unit/fetch_test.c policyd/fetch.c policyd/pause.c
+tests_unit_fetch_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLAGS)
+tests_unit_fetch_test_LDADD = $(TEST_LIBS) $(EVENT_LIBS) $(CURL_LIBS)
 
 tests_unit_key_test_SOURCES = tests/unit/key_test.c tests/unit/pki.h
 tests_unit_key_test_CFLAGS = $(TEST_CFLAGS)

@@ -228,6 +228,18 @@ def test_the_alarm(stamped):
         assert found(stamped)["level"] == "ok"
 
 
+def test_without_the_database(stamped):
+    """It goes away while the authority thinks: what was stamped is stored when it is back."""
+    with stamped.tsa.behaving("slow 2"):
+        size = fresh(stamped)
+        requests = len(stamped.tsa.requests())
+        until("a request", lambda: len(stamped.tsa.requests()) > requests or stamped.postgres.value(f"SELECT count(*) FROM kep.stamps WHERE size >= {size}") != "0", 20, 0.05)
+        stamped.postgres.stop("immediate")
+        time.sleep(3)
+        stamped.postgres.start()
+    assert stamp(stamped, size)[0] >= size
+
+
 def test_the_end_does_not_wait(stamped):
     with stamped.tsa.behaving("slow 10"):
         fresh(stamped)

@@ -5,7 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <sys/stat.h>
+
+#define CRYPTOKI_GNU
+#include <p11-kit/pkcs11.h>
 
 #include "libkep/cms.h"
 #include "libkep/key.h"
@@ -220,6 +224,37 @@ static void test_checkpoint(void **state)
 	buf_release(&error);
 }
 
+/* A token that was pulled out and put back: our session is gone, and made again. */
+static void test_lost_session(void **state)
+{
+	char *certificate = pki_path("seal.pem"), *uri = uri_of("token=KEP;object=seal");
+	struct buf error = BUF_INIT;
+	struct seal *s;
+	void *library;
+	ck_rv_t (*list)(struct ck_function_list **);
+	struct ck_function_list *f;
+	ck_slot_id_t slots[16];
+	unsigned long n = COUNT_OF(slots);
+
+	need_token();
+	s = seal_load(certificate, uri, &error);
+	assert_true(s && seal_ready(s, "seal_key", &error));
+	assert_seals(s);
+	library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
+	*(void **)&list = dlsym(library, "C_GetFunctionList");
+	assert_int_equal(list(&f), CKR_OK);
+	assert_int_equal(f->C_GetSlotList(1, slots, &n), CKR_OK);
+	for (unsigned long i = 0; i < n; i++)
+		f->C_CloseAllSessions(slots[i]);
+	assert_seals(s);
+	assert_seals(s);
+	seal_free(s);
+	dlclose(library);
+	free(certificate);
+	free(uri);
+	buf_release(&error);
+}
+
 /* -- files -------------------------------------------------------------------- */
 
 static void test_files(void **state)
@@ -249,7 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_uris), cmocka_unit_test(test_no_module), cmocka_unit_test(test_files), cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_seal), cmocka_unit_test(test_checkpoint),
+		cmocka_unit_test(test_seal), cmocka_unit_test(test_lost_session), cmocka_unit_test(test_checkpoint),
 	};
 	struct buf path = BUF_INIT;
 	char *command, *conf;
