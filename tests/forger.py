@@ -26,7 +26,7 @@ class Forger:
         self.vault, self.ledger, self.sizes, self.stamped = vault, ledger, sorted(sizes), sorted(stamped)
         self.sql = Psql(vault.host, database)
         self.ids = self.sql("SELECT evidence_id FROM kep.leaf ORDER BY index").split()
-        self.touched = set()
+        self.touched, self.one = set(), set()   # tables; evidences that alone were changed
         self.checkpoint_file = True     # fsck is given the last published checkpoint
 
     def close(self):
@@ -36,11 +36,19 @@ class Forger:
         for table in TABLES:
             if table in self.touched:
                 self.sql(f"TRUNCATE kep.{table}; INSERT INTO kep.{table} SELECT * FROM safe.{table}")
+        if self.one and "evidence" not in self.touched:
+            ids = ", ".join(map(text, self.one))
+            self.sql(f"DELETE FROM kep.evidence WHERE id IN ({ids}); INSERT INTO kep.evidence SELECT * FROM safe.evidence WHERE id IN ({ids})")
         self.touched.clear()
+        self.one.clear()
         self.checkpoint_file = True
 
-    def do(self, tables, sql):
-        self.touched.update(tables.split())
+    def do(self, tables, sql, one=None):
+        """Do it; one: the only evidence whose row it changes."""
+        if one:
+            self.one.add(one)
+        else:
+            self.touched.update(tables.split())
         self.sql("BEGIN;" + sql + ";COMMIT")
 
     # -- helpers
@@ -50,7 +58,7 @@ class Forger:
         return max((s for s in self.sizes if s <= index), default=0)
 
     def body(self, index, octets):
-        self.do("evidence", f"UPDATE kep.evidence SET body = {hexed(octets)}, digest = sha256({hexed(octets)}) WHERE id = {text(self.ids[index])}")
+        self.do("evidence", f"UPDATE kep.evidence SET body = {hexed(octets)}, digest = sha256({hexed(octets)}) WHERE id = {text(self.ids[index])}", self.ids[index])
 
     def new(self, rng, n):
         objects = [scribe.evidence(rng, time.time() - 30) for _ in range(n)]
@@ -87,6 +95,10 @@ class Forger:
 
     def place(self, rng):
         return rng.randrange(len(self.ids))
+
+    def late_place(self, rng):
+        """Near enough to the end to grow it all again."""
+        return rng.randrange(len(self.ids) - 250, len(self.ids))
 
     # -- the ways
 
@@ -140,7 +152,7 @@ class Forger:
 
     def evidence_deleted(self, rng):
         i = self.place(rng)
-        self.do("evidence", f"DELETE FROM kep.evidence WHERE id = {text(self.ids[i])}")
+        self.do("evidence", f"DELETE FROM kep.evidence WHERE id = {text(self.ids[i])}", self.ids[i])
         return i, i
 
     def leaf_deleted(self, rng):
@@ -150,7 +162,7 @@ class Forger:
 
     def truncated_and_regrown(self, rng):
         """Other evidence behind a cut, hashes all right; the keys are not to be had."""
-        size = self.place(rng)
+        size = self.late_place(rng)
         grown = self.new(rng, len(self.ids) - size)
         self.cut(size)
         self.insert(grown)
@@ -198,14 +210,14 @@ class Forger:
             self.do("checkpoint", f"UPDATE kep.checkpoint SET at = at - interval '1 day' WHERE size = {size}")
             lowest = max((s for s in self.sizes if s < size), default=0)
         else:
-            self.do("evidence", f"UPDATE kep.evidence SET {column} WHERE id = {text(self.ids[i])}")
+            self.do("evidence", f"UPDATE kep.evidence SET {column} WHERE id = {text(self.ids[i])}", self.ids[i])
         return lowest, lowest
 
     def column_changed(self, rng):
         """What an auditor reads, beside what is proved."""
         i = self.place(rng)
         column = rng.choice(["outcome = 'E.1'", "kep_id = gen_random_uuid()", "recipient_index = 2", "previous = gen_random_uuid()"])
-        self.do("evidence", f"UPDATE kep.evidence SET {column} WHERE id = {text(self.ids[i])}")
+        self.do("evidence", f"UPDATE kep.evidence SET {column} WHERE id = {text(self.ids[i])}", self.ids[i])
         return i, i
 
     def message_changed(self, rng):
@@ -219,7 +231,7 @@ class Forger:
     def removed_too_early(self, rng):
         """The octets gone as if their 20 years were over."""
         i = self.place(rng)
-        self.do("evidence", f"UPDATE kep.evidence SET body = NULL, pruned_by = gen_random_uuid() WHERE id = {text(self.ids[i])}")
+        self.do("evidence", f"UPDATE kep.evidence SET body = NULL, pruned_by = gen_random_uuid() WHERE id = {text(self.ids[i])}", self.ids[i])
         return i, i
 
     def old_backup(self, rng):
@@ -230,7 +242,7 @@ class Forger:
 
     def stale_standby(self, rng):
         """A standby that had not heard of the last part was promoted, and went on with the real keys."""
-        size = rng.randrange(1, len(self.ids))
+        size = self.late_place(rng)
         grown = self.new(rng, rng.randrange(1, 2 * (len(self.ids) - size) + 1))
         self.cut(size)
         self.insert(grown)
@@ -296,7 +308,7 @@ class Forger:
 
 
 WAYS = [name for name in vars(Forger) if not name.startswith("_") and name not in
-        ("close", "undo", "do", "checkpoint_below", "body", "new", "insert", "plant", "cut", "sign", "place")]
+        ("close", "undo", "do", "checkpoint_below", "body", "new", "insert", "plant", "cut", "sign", "place", "late_place")]
 
 
 def places(way, n, seed):

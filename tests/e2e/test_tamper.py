@@ -16,10 +16,10 @@ import vault
 
 PLACES = int(os.environ.get("KEP_PLACES", "100"))
 SEED = os.environ.get("KEP_SEED") or "postkep"
-LEAVES = 1300
-SIZES = [1, 2, 130, 256, 257, 700, 1024, 1250, 1300]
-STAMPED = [130, 257, 1024, 1300]
-WORKERS = 4
+LEAVES = 800
+SIZES = [1, 2, 130, 256, 257, 600, 768, 790, 800]
+STAMPED = [130, 257, 768, 800]
+WORKERS = os.cpu_count() or 2
 
 
 class Drill:
