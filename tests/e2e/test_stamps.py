@@ -238,6 +238,7 @@ def test_without_the_database(stamped):
         time.sleep(3)
         stamped.postgres.start()
     assert stamp(stamped, size)[0] >= size
+    until("kep-policyd has its database back", lambda: json.loads(stamped.ask({"v": 1, "ask": "status"}))["database"])
 
 
 def test_the_end_does_not_wait(stamped):
