@@ -183,7 +183,7 @@ static void check_sockets_of(struct doctor *d, const char *key, const char *addr
 
 static void judge_status(struct doctor *d, const jdoc *answer)
 {
-	struct span version = jdoc_text(answer, "version");
+	struct span version = jdoc_text(answer, "version"), ledger = jdoc_text(answer, "ledger");
 	long long waiting = (long long)jdoc_int(answer, "waiting", 0);
 
 	if (!jdoc_bool(answer, "database", false))
@@ -191,6 +191,9 @@ static void judge_status(struct doctor *d, const jdoc *answer)
 	else
 		findings_add(&d->findings, FINDING_OK, "kep-policyd", NULL, "%lld domains, %lld questions wait for the database",
 		             (long long)jdoc_int(answer, "domains", 0), waiting);
+	if (ledger.n && !span_is(ledger, "ok"))
+		findings_add(&d->findings, FINDING_WRONG, "ledger", "see the log of kep-policyd, and run kepctl fsck", "no checkpoint is signed and receipts wait: %.*s",
+		             (int)ledger.n, ledger.p);
 	if (version.n && !span_is(version, PACKAGE_VERSION))
 		findings_add(&d->findings, FINDING_WARNING, "kep-policyd", "systemctl restart kep-policyd kep-milter", "it runs version %.*s, this is %s",
 		             (int)version.n, version.p, PACKAGE_VERSION);

@@ -347,6 +347,7 @@ static void on_status(struct op *op)
 	jdoc_set_int(op->answer, "waiting", (int64_t)pg_waiting(d->pg));
 	jdoc_set_int(op->answer, "domains", (int64_t)directory_domains(d->directory));
 	jdoc_set_int(op->answer, "schema", d->schema);
+	jdoc_set_str(op->answer, "ledger", d->ledger_trouble ? d->ledger_trouble : "ok");
 	jdoc_set_str(op->answer, "version", PACKAGE_VERSION);
 	done(op, REASON_ACCEPTED);
 }

@@ -18,6 +18,7 @@ struct daemon {
 	struct directory    *directory;         /* domains and accounts, cached (directory.h) */
 	struct signer_child *signer;            /* the private keys live there (signer.h) */
 	struct ledger       *ledger;            /* what covers evidence (ledger.h) */
+	const char          *ledger_trouble;    /* why no checkpoint is signed; NULL: all is well */
 	int                  schema;            /* version of the database's schema; 0: not known to fit (database.h) */
 };
 

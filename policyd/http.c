@@ -2,6 +2,7 @@
 
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "libkep/log.h"
@@ -37,6 +38,15 @@ static void reply(struct evhttp_request *r, int code, const char *words)
 	evbuffer_free(body);
 }
 
+/* Mail is taken and delivered while the ledger is in trouble, so this host may stay in use. */
+static void reply_well(struct evhttp_request *r, const char *trouble)
+{
+	char words[200];
+
+	snprintf(words, sizeof words, "ok, but receipts wait: %s", trouble ? trouble : "");
+	reply(r, HTTP_OK, trouble ? words : "ok");
+}
+
 static void on_healthz(struct evhttp_request *r, void *arg)
 {
 	const struct daemon *d = ((struct http *)arg)->d;
@@ -46,7 +56,7 @@ static void on_healthz(struct evhttp_request *r, void *arg)
 	else if (!d->schema)
 		reply(r, HTTP_SERVUNAVAIL, "the schema of the database is not known to fit yet");
 	else
-		reply(r, HTTP_OK, "ok");
+		reply_well(r, d->ledger_trouble);
 }
 
 static void on_other(struct evhttp_request *r, void *arg)

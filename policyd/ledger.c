@@ -147,6 +147,7 @@ static void complain(struct ledger *l, enum trouble t, const char *words)
 		buf_addf(&details, " (%s)", words);
 	news = t != l->trouble || !span_eq(buf_span(&details), buf_span(&l->details));
 	l->trouble = t;
+	l->d->ledger_trouble = troubles[t].wire;
 	buf_clear(&l->details);
 	buf_add(&l->details, buf_span(&details));
 	buf_release(&details);
@@ -163,6 +164,7 @@ static void all_is_well(struct ledger *l)
 	if (l->trouble != TROUBLE_NONE)
 		log_info("ledger: %s is over, entries=%" PRIu64, troubles[l->trouble].wire, l->now.size);
 	l->trouble = TROUBLE_NONE;
+	l->d->ledger_trouble = NULL;
 	buf_clear(&l->details);
 }
 
@@ -619,14 +621,4 @@ const struct vkey *ledger_keys(const struct ledger *l, size_t *n)
 {
 	*n = l->n_keys;
 	return l->keys;
-}
-
-const char *ledger_trouble(const struct ledger *l)
-{
-	return troubles[l->trouble].wire;
-}
-
-uint64_t ledger_covered(const struct ledger *l)
-{
-	return l->last.head.size;
 }

@@ -26,7 +26,8 @@
 
 struct ledger;
 
-/* d->signer must be attached; d->conf is checked (ledger_fits()).  Reads the file. */
+/* d->signer must be attached; d->conf is checked (ledger_fits()).  Keeps
+ * d->ledger_trouble from now on. */
 struct ledger *ledger_new(struct daemon *d);
 /* There may be work, or the schema is known now. */
 void ledger_kick(struct ledger *l);
@@ -41,10 +42,6 @@ void ledger_free(struct ledger *l);
 const char *ledger_origin(const struct ledger *l);
 /* The key that signs checkpoints, and former ones. */
 const struct vkey *ledger_keys(const struct ledger *l, size_t *n);
-/* Why no checkpoint is signed now, "" when there is nothing to say; the leaves the last one covers. */
-const char *ledger_trouble(const struct ledger *l);
-uint64_t ledger_covered(const struct ledger *l);
-
 /* Are the keys of conf good for it?  false: *error. */
 bool ledger_fits(const struct conf *conf, struct buf *error);
 

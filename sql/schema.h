@@ -3,6 +3,6 @@
 #ifndef KEP_SCHEMA_H
 #define KEP_SCHEMA_H
 
-#define SCHEMA_VERSION 11
+#define SCHEMA_VERSION 12
 
 #endif

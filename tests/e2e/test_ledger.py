@@ -1,9 +1,11 @@
 """Receipts prove that their evidence is in the ledger; a ledger that is not what was published gets no signature."""
 import base64
 import hashlib
+import json
 import shutil
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -107,9 +109,10 @@ def head_text(size, root, origin=ORIGIN):
 
 
 @pytest.fixture
-def kept(house):
+def kept(house, people):
     """The checkpoint file, put back when the test is over; kep-policyd is stopped meanwhile."""
     file = house.daemons.ledger / "checkpoint"
+    send(house, people.new(), people.new())
     until("a checkpoint", file.exists)
     house.postfix.drained()
     house.daemons.policyd.stop()
@@ -165,6 +168,9 @@ def test_file_refused(house, pair, kept, name):
     line = alarm(house, why, mark)
     assert "ledger: alarm" in line and "receipts wait" in line
     assert house.postgres.value(f"SELECT count(*) > 0 FROM kep.alarms WHERE why = '{why}'") == "t"
+    assert json.loads(house.ask({"v": 1, "ask": "status"}))["ledger"] == why
+    with urllib.request.urlopen(f"http://{house.place.env['HTTP']}/healthz", timeout=5) as health:
+        assert health.status == 200 and health.read().decode() == f"ok, but receipts wait: {why}\n"
     size = house.postgres.value("SELECT size FROM kep.ledger")
     answer = house.send(a, [b])
     house.wait_evidence(answer.queue_id, ["A.1", "D.1"])
@@ -271,6 +277,31 @@ def unlocked(house):
     for t in tables:
         for (name,) in house.postgres.sql(f"SELECT tgname FROM pg_trigger WHERE tgrelid = '{t}'::regclass AND NOT tgisinternal"):
             house.postgres.sql(f"ALTER TABLE {t} ENABLE ALWAYS TRIGGER {name}")
+
+
+def test_changed_evidence(house, pair, unlocked):
+    """An evidence is changed between the ledger and its receipt: nothing is sent that could not be proved."""
+    a, b = pair
+    house.postgres.sql("CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not yet'; END $$; "
+                       "CREATE TRIGGER no BEFORE UPDATE OF owner ON kep.outbox FOR EACH STATEMENT EXECUTE FUNCTION public.no()")
+    mark = len(house.daemons.log("policyd"))
+    try:
+        answer = house.send(a, [b])
+        house.wait_evidence(answer.queue_id, ["A.1", "D.1"])
+        ids = house.postgres.sql(f"SELECT evidence_id FROM kep.evidences e JOIN kep.messages m USING (kep_id) WHERE m.queue_id = '{answer.queue_id}' AND outcome = 'D.1'")
+        where = f"WHERE id = '{ids[0][0]}'"
+        until("both are leaves of a checkpoint", lambda: house.postgres.value(
+            f"SELECT index < (SELECT max(size) FROM kep.checkpoint) FROM kep.leaf WHERE evidence_id = '{ids[0][0]}'") == "t")
+        swap = "UPDATE kep.evidence SET body = convert_to(replace(convert_from(body, 'UTF8'), '{0}', '{1}'), 'UTF8'), " \
+               "digest = sha256(convert_to(replace(convert_from(body, 'UTF8'), '{0}', '{1}'), 'UTF8')) " + where
+        house.postgres.sql(swap.format("RD01", "RD09"))
+    finally:
+        house.postgres.sql("DROP TRIGGER no ON kep.outbox; DROP FUNCTION public.no()")
+    until("the alarm", lambda: words(house, f"outbox: alarm why=ledger-proof evidence={ids[0][0]}", mark), 20, 0.1)
+    assert house.postgres.value("SELECT count(*) > 0 FROM kep.alarms WHERE why = 'ledger-proof'") == "t"
+    assert receipts(house, a, 1)[0].evidence["outcome"] == "A.1"
+    house.postgres.sql(swap.format("RD09", "RD01"))
+    receipts(house, a, 2)
 
 
 def test_changed_tile(house, pair, unlocked):

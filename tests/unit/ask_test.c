@@ -130,7 +130,7 @@ static void test_unavailable(void **state)
 	say(s, "{\"v\":1,\"ask\":\"rcpt\",\"sender\":\"kim@ordinary.test\",\"rcpt\":\"biri@else.test\"}");
 	expect("{\"kep\":false,\"v\":1,\"why\":\"accepted\"}\n");
 	say(s, "{\"v\":1,\"ask\":\"status\"}");
-	expect("{\"database\":false,\"domains\":3,\"schema\":1,\"v\":1,\"version\":\"" PACKAGE_VERSION "\",\"waiting\":0,\"why\":\"accepted\"}\n");
+	expect("{\"database\":false,\"domains\":3,\"ledger\":\"ok\",\"schema\":1,\"v\":1,\"version\":\"" PACKAGE_VERSION "\",\"waiting\":0,\"why\":\"accepted\"}\n");
 	fake.up = true;
 	fake.fail = "submit";
 	say(s, GOOD);
