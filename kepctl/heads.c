@@ -235,14 +235,17 @@ static void judge_root(struct heads *h, const struct head *d, const struct check
 static void judge_seal(struct heads *h, const struct head *d, struct span text)
 {
 	struct signer signer = { .subject = NULL };
+	struct buf words = BUF_INIT;
 	enum reason why = exam_sealed(buf_span(&d->cms), text, h->keyring, d->at, &signer);
 
 	h->audit->row[AUDIT_SEALS].seen++;
+	exam_reason(&words, why, d->at);
 	if (why != REASON_ACCEPTED)
-		audit_fault(h->audit, AUDIT_SEALS, h->before, "checkpoint of size %" PRIu64 ": %s", d->size, reason_words(why)->english);
+		audit_fault(h->audit, AUDIT_SEALS, h->before, "checkpoint of size %" PRIu64 ": %s", d->size, buf_str(&words));
 	else if (d->at < signer.signing_time - HEADS_SKEW || d->at > signer.signing_time + DAY)
 		audit_fault(h->audit, AUDIT_TIMES, h->before, "checkpoint of size %" PRIu64 ": its column at is far from the time at which it was sealed", d->size);
 	signer_release(&signer);
+	buf_release(&words);
 }
 
 static void judge_signatures(struct heads *h, const struct head *d, enum checkpoint_verdict verdict, struct span text, const char *why)

@@ -216,6 +216,8 @@ enum reason exam_sealed(struct span der, struct span octets, const struct keyrin
 		digest_free(d);
 		why = cms_verify_detached(der, digests[i], value, n, k->seals, at, out);
 	}
+	if (why == REASON_ACCEPTED && (why = keyring_seal(k, out)) != REASON_ACCEPTED)
+		signer_release(out);
 	return why;
 }
 
@@ -237,11 +239,13 @@ static bool is_of_chain(enum reason why)
 	}
 }
 
-static void add_reason(struct buf *out, enum reason why, usec at)
+void exam_reason(struct buf *out, enum reason why, usec at)
 {
 	if (why == REASON_SIGNER_EXPIRED) {
 		buf_adds(out, "a certificate of the seal's chain had ended, or not begun, at ");
 		add_time(out, at);
+	} else if (why == REASON_SIGNER_NOT_AUTHORISED) {
+		buf_adds(out, "it is signed by somebody who is not the provider's seal: a person, or none of the pinned certificates");
 	} else {
 		buf_adds(out, reason_words(why)->english);
 	}
@@ -253,7 +257,7 @@ static void judge_chain(struct exam *x, enum reason why)
 	struct buf *out;
 
 	if (is_of_chain(why)) {
-		add_reason(found(x, EXAM_CHAIN, EXAM_FAILED), why, x->at);
+		exam_reason(found(x, EXAM_CHAIN, EXAM_FAILED), why, x->at);
 		return;
 	}
 	if (why != REASON_ACCEPTED)
@@ -271,12 +275,14 @@ static void judge_seal(struct exam *x, const struct keyring *k)
 	struct buf *out;
 
 	judge_chain(x, why);
+	if (why == REASON_ACCEPTED)
+		why = keyring_seal(k, &x->seal);
 	if (why == REASON_ACCEPTED) {
 		out = found(x, EXAM_SEAL, EXAM_PASSED);
 		buf_addf(out, "%s, signed ", x->seal.subject);
 		add_time(out, x->seal.signing_time);
 	} else if (!is_of_chain(why)) {
-		failed(x, EXAM_SEAL, reason_words(why)->english);
+		exam_reason(found(x, EXAM_SEAL, EXAM_FAILED), why, x->at);
 	}
 }
 
@@ -294,7 +300,7 @@ static void judge_checkpoint_seal(struct exam *x, const struct keyring *k)
 	if (why == REASON_ACCEPTED)
 		buf_adds(found(x, EXAM_CHECKPOINT_SEAL, EXAM_PASSED), signer.subject);
 	else
-		add_reason(found(x, EXAM_CHECKPOINT_SEAL, EXAM_FAILED), why, x->at);
+		exam_reason(found(x, EXAM_CHECKPOINT_SEAL, EXAM_FAILED), why, x->at);
 	signer_release(&signer);
 }
 

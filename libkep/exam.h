@@ -57,7 +57,7 @@ struct exam {
 	struct note         note;       /* borrowed from parcel */
 	struct checkpoint   head;       /* borrowed from parcel; origin is SPAN_NONE where there is none */
 	struct stamp        stamp;      /* to be believed where STAMP passed */
-	struct signer       seal;       /* filled where SEAL passed */
+	struct signer       seal;       /* filled where the signature is good */
 };
 
 /* at: 0 where none is given.  exam_release() in any case. */
@@ -70,7 +70,9 @@ bool exam_genuine(const struct exam *x);
 void exam_release(struct exam *x);
 
 /* Detached CMS of the seal over octets, by whichever of our digests; also what
- * kepctl fsck asks.  As cms_verify_detached(). */
+ * kepctl fsck asks.  As cms_verify_detached(), and by a seal (keyring.h). */
 enum reason exam_sealed(struct span der, struct span octets, const struct keyring *k, usec at, struct signer *out);
+/* Append why a seal was refused that was judged as of that time, in words about seals. */
+void exam_reason(struct buf *out, enum reason why, usec at);
 
 #endif

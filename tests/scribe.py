@@ -282,6 +282,8 @@ def samples(dir, seed=1):
         "stranger-seal": (made("bad/unknown-ca"), "chain"),
         "server-seal": (made("bad/server-auth"), "chain"),
         "expired-seal": (made("bad/expired"), "chain"),
+        "person-seal": (made("signers/ali@hs01.kep.test"), "seal"),
+        "person-checkpoint-seal": (made(checkpoint_p7s=keys.seal(text, "signers/ali@hs01.kep.test")), "checkpoint-seal"),
         "seal-of-other": (receipt(keys, list(p.items()), p7s=keys.seal(b"something else")), "seal"),
         "not-canonical": (made(evidence_json=json.dumps(objects[3]).encode()), "canonical-form"),
         "other-form": (made(evidence_json=canonical({**objects[3], "form": "kep-evidence-9"})), "canonical-form"),

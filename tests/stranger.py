@@ -272,8 +272,19 @@ def one_der(octets):
     return at + n == len(octets)
 
 
+def is_seal(der, trust):
+    """Not a person's certificate, and pinned where there are pins."""
+    _, pem = openssl("cms", "-verify", "-noverify", "-nosigs", "-inform", "DER", "-in", "{0}", "-content", "{1}", "-signer", "/dev/stdout", "-out", "/dev/null",
+                     files=[der, b""])
+    _, subject = openssl("x509", "-in", "{0}", "-noout", "-subject", "-nameopt", "multiline", files=[pem])
+    _, print_ = openssl("x509", "-in", "{0}", "-outform", "DER", files=[pem])
+    pins = {line.replace(":", "").lower() for f in glob.glob(f"{trust}/*.pins") for line in open(f, encoding="utf-8").read().split("\n") if line.strip() and line[0] != "#"}
+    return not re.search(rb"serialNumber\s*=\s*\d{11}\s*$", subject, re.M) and (not pins or sha256(print_).hex() in pins)
+
+
 def sealed(der, octets, trust, at):
     must(one_der(der), "seal: DER")
+    must(is_seal(der, trust), "seal: of somebody else")
     return openssl("cms", "-verify", "-binary", "-inform", "DER", "-in", "{0}", "-content", "{1}", "-CAfile", "{2}", "-cades", "-auth_level", "2", "-x509_strict",
                    "-purpose", "smimesign", "-attime", str(at), "-out", "/dev/null", files=[der, octets, cas(trust, "seal")])[0]
 

@@ -127,6 +127,22 @@ def test_revocation(place, tmp_path):
         assert checks(said[0])["chain"] == chain, (when, said, words)
 
 
+def test_pins(place, tmp_path):
+    """Where seals are pinned, another certificate of the same CA is none."""
+    directory, keys, receipts = place
+    shutil.copytree(directory / "trust", tmp_path / "trust")
+    pin = scribe.pki.openssl("x509", "-in", keys.dir + "/seal.pem", "-noout", "-fingerprint", "-sha256").decode().strip().split("=")[1]
+    for text, genuine in ((f"# the seal\n{pin}\n", True), (pin.replace(":", "").lower() + "\n" + "00" * 32, True), ("00" * 32 + "\n", False)):
+        (tmp_path / "trust" / "seal.pins").write_text(text)
+        status, said, _ = verify(tmp_path, directory / "good.eml")
+        assert said[0]["genuine"] is genuine and checks(said[0])["chain"] == "passed", said
+        assert checks(said[0])["seal"] == checks(said[0])["checkpoint-seal"] == ("passed" if genuine else "failed")
+        assert stranger.verify(receipts["good"][0], tmp_path / "trust")[0] is genuine
+    (tmp_path / "trust" / "seal.pins").write_text("AB:CD\n")
+    status, said, words = verify(tmp_path, directory / "good.eml")
+    assert status == 78 and "seal.pins" in words
+
+
 def test_trust_that_is_of_no_use(place, tmp_path):
     directory = place[0]
     shutil.copytree(directory / "trust", tmp_path / "trust")
