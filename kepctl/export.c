@@ -264,18 +264,22 @@ static bool hear_checkpoint(void *arg, const struct span *v, size_t n)
 static bool hear_stamp(void *arg, const struct span *v, size_t n)
 {
 	struct export *e = arg;
-	struct span chain = n == 3 ? v[2] : SPAN_NONE;
+	struct span chain = n == 4 ? v[2] : SPAN_NONE;
 	struct buf pem = BUF_INIT;
 	uint64_t size = big_endian(v[0]);
 	struct der one;
 
+	if (n != 4)
+		return false;
 	e->stamps = size == e->stamped ? e->stamps + 1 : 1;
 	e->stamped = size;
-	add_sized(e, "stamps", size, e->stamps, ".tst", n == 3 ? v[1] : SPAN_NONE);
+	add_sized(e, "stamps", size, e->stamps, ".tst", v[1]);
 	while (chain.n && der_next(&chain, &one))
 		add_pem(&pem, one.whole);
 	if (pem.n)
 		add_sized(e, "stamps", size, e->stamps, ".chain.pem", buf_span(&pem));
+	if (v[3].n)
+		add_sized(e, "stamps", size, e->stamps, ".revocation.der", v[3]);
 	buf_release(&pem);
 	return e->status == EX_OK;
 }
@@ -285,7 +289,8 @@ static void write_signed(struct export *e)
 	copy(e, mem_printf("SELECT c.size, c.note, c.cms, (SELECT convert_to(string_agg(rtrim(g.line, E'\n') || E'\n', '' ORDER BY g.name, g.key_hash), 'UTF8')"
 	                   " FROM kep.cosignatures AS g WHERE g.size = c.size)"
 	                   " FROM kep.checkpoints AS c WHERE c.size <= %" PRIu64 " ORDER BY c.size", e->size), hear_checkpoint);
-	copy(e, mem_printf("SELECT s.size, s.token, (SELECT string_agg(x, ''::bytea ORDER BY n) FROM unnest(s.chain) WITH ORDINALITY AS u (x, n))"
+	copy(e, mem_printf("SELECT s.size, s.token, (SELECT string_agg(x, ''::bytea ORDER BY n) FROM unnest(s.chain) WITH ORDINALITY AS u (x, n)),"
+	                   " (SELECT string_agg(x, ''::bytea ORDER BY n) FROM unnest(s.revocation) WITH ORDINALITY AS u (x, n))"
 	                   " FROM kep.stamps AS s WHERE s.size <= %" PRIu64 " ORDER BY s.size, s.tsa", e->size), hear_stamp);
 }
 

@@ -203,6 +203,20 @@ def test_export(store, tmp_path):
     assert len(list((tmp_path / "all" / "certificates").iterdir())) == 2
 
 
+def test_what_was_kept_with_a_stamp(store, tmp_path):
+    """Chain and revocation data, as they were kept."""
+    store.vault.copy("kept")
+    pem = scribe.pki.read(store.keys.dir + "/tsa/ca.pem")
+    der = scribe.pki.openssl("x509", "-outform", "DER", stdin=pem)
+    store.vault.psql(f"ALTER TABLE kep.stamp DISABLE TRIGGER ALL; UPDATE kep.stamp SET chain = ARRAY[{vault.hexed(der)}, {vault.hexed(der)}], "
+                     "revocation = ARRAY['\\x300101'::bytea, '\\x300102'::bytea] WHERE size = 900", "kept")
+    status, _, words = store.run("export", tmp_path / "kept", "--to", "1", database="kept")
+    assert status == 0, words
+    assert (tmp_path / "kept" / "stamps" / "900-1.chain.pem").read_bytes() == 2 * scribe.pki.openssl("x509", stdin=pem)
+    assert (tmp_path / "kept" / "stamps" / "900-1.revocation.der").read_bytes() == bytes.fromhex("300101300102")
+    assert not (tmp_path / "kept" / "stamps" / "256-1.chain.pem").exists()
+
+
 def test_export_of_a_part(store, tmp_path):
     status, out, _ = store.run("export", tmp_path / "part", "--from", "250", "--to", "530")
     assert status == 0 and "280 evidences (index 250 to 529)" in out
