@@ -33,6 +33,20 @@ def test_receipts_of_the_house(house, pair, tmp_path):
         assert not stranger.verify(octets.replace(b"inline", b"inlinf", 1), trust)[0]
 
 
+def test_stamped_receipts_of_the_house(house, pair, tmp_path):
+    """One that waited for its time-stamp is judged as of that, by both verifiers."""
+    a, b = pair
+    trust = house.place.env["VERIFY"]
+    with house.daemons.changed("stamp_wait", "30s"):
+        house.send(a, [b])
+        octets = stamped_receipts(house, a, 2)[-1]
+    (tmp_path / "r.eml").write_bytes(octets)
+    said = json.loads(house.daemons.kepctl("verify", "--json", "--trust", trust, tmp_path / "r.eml"))[0]
+    states = {c["name"]: c["state"] for c in said["checks"]}
+    assert said["genuine"] and states["time-stamp"] == "passed" and said["judged_at"] == said["stamped_at"], said
+    assert stranger.verify(octets, trust)[0]
+
+
 def test_fsck_and_export_of_the_house(house, pair, tmp_path):
     a, b = pair
     house.send(a, [b])
