@@ -1,6 +1,6 @@
 /* http.h - /healthz for monitoring, on a loopback address.
  *   200 "ok"   the database is there and its schema fits
- *   200 "ok, but receipts wait: WHY"   and no checkpoint is signed (ledger.def)
+ *   200 "ok, but receipts wait: WHY"   and no checkpoint is signed (trouble.def)
  *   503        with the reason in words */
 #ifndef KEP_HTTP_H
 #define KEP_HTTP_H

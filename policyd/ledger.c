@@ -13,6 +13,7 @@
 #include "policyd/lacking.h"
 #include "policyd/published.h"
 #include "policyd/signer.h"
+#include "policyd/trouble.h"
 
 #define EXTEND_MAX   "2000"                     /* leaves of one transaction */
 #define LEASE        "10 seconds"
@@ -22,24 +23,6 @@
 #define IDLE         (5 * SECOND)               /* a look without being woken */
 #define SOON         (SECOND / 20)              /* somebody's transaction may still hide what we were woken for */
 #define LOOKS        5                          /* such looks, each after twice the pause */
-#define REMIND       (60 * SECOND)
-#define OLD_KEYS_MAX 15
-
-enum trouble {
-#define TROUBLE(name, wire, alarm, words) TROUBLE_##name,
-#include "policyd/ledger.def"
-#undef TROUBLE
-};
-
-static const struct {
-	const char *wire;
-	bool        alarm;
-	const char *words;
-} troubles[] = {
-#define TROUBLE(name, wire, alarm, words) { wire, alarm, words },
-#include "policyd/ledger.def"
-#undef TROUBLE
-};
 
 struct ledger {
 	struct daemon   *d;
@@ -47,9 +30,7 @@ struct ledger {
 	struct pg       *pg;
 	struct keeper   *keeper;
 	struct event    *timer;
-	struct buf       origin;
-	struct vkey      keys[1 + OLD_KEYS_MAX];
-	size_t           n_keys;
+	struct origin    origin;
 
 	struct published file;          /* what this host published last */
 	bool             file_good;     /* file is known to be what the file says */
@@ -67,56 +48,12 @@ struct ledger {
 	struct tiles    *tiles;
 	struct buf       text, note, cms;
 
-	enum trouble     trouble;
-	struct buf       details;
-	usec             said;
+	struct trouble   trouble;
 };
 
 static void round_begin(struct ledger *l);
 static void ask_extend(struct ledger *l);
 static void judge(struct ledger *l);
-
-/* ---- configuration ---- */
-
-static bool read_old_keys(const char *text, struct vkey *out, size_t *n, struct buf *error)
-{
-	struct span rest = span_str(text), word;
-	struct buf why = BUF_INIT;
-	bool good = true;
-
-	for (*n = 0; good && rest.n;) {
-		word = span_trim(span_cut(&rest, ' '));
-		if (word.n == 0)
-			continue;
-		good = *n < OLD_KEYS_MAX && vkey_parse(word, &out[*n], &why) && out[*n].type == VKEY_ED25519;
-		*n += good;
-		if (!good)
-			buf_addf(error, "ledger_old_keys: %.*s: %s", (int)word.n, word.p,
-			    *n == OLD_KEYS_MAX ? "one key too many" : why.n ? buf_str(&why) : "this is no key that signs checkpoints");
-	}
-	buf_release(&why);
-	return good;
-}
-
-bool ledger_fits(const struct conf *conf, struct buf *error)
-{
-	struct vkey old[OLD_KEYS_MAX];
-	struct buf origin = BUF_INIT;
-	size_t n;
-	bool good;
-
-	buf_clear(error);
-	conf_add_origin(&origin, conf);
-	good = note_name_valid(buf_span(&origin));
-	if (!good)
-		buf_addf(error, "ledger_origin = %s; write a name without blanks and '+', such as hs01.kep.tr/kep", buf_str(&origin));
-	buf_release(&origin);
-	if (good && conf->checkpoint_interval < SECOND / 100) {
-		buf_adds(error, "checkpoint_interval is below 0.01 s; write 1s");
-		good = false;
-	}
-	return good && read_old_keys(conf->ledger_old_keys, old, &n, error);
-}
 
 /* ---- trouble ---- */
 
@@ -131,41 +68,31 @@ static void raise_alarm(struct ledger *l)
 	struct pg_params v = { .n = 0 };
 
 	pg_text(&v, span_str(conf_hostname(l->d->conf)));
-	pg_text(&v, span_str(troubles[l->trouble].wire));
-	pg_text(&v, buf_span(&l->details));
+	pg_text(&v, span_str(trouble_wire(l->trouble.kind)));
+	pg_text(&v, buf_span(&l->trouble.details));
 	pg_ask(l->pg, "SELECT kep.hop_alarm(NULL::uuid, $1::text, $2::text, $3::text)", &v, true, on_alarmed, l);
 }
 
-/* Something is wrong: said once, and then every minute. */
-static void complain(struct ledger *l, enum trouble t, const char *words)
+/* While it is not what was published nothing is added to it, either. */
+static void complain(struct ledger *l, enum trouble_kind kind, const char *words)
 {
+	uint64_t published = l->file.head.size > l->last.head.size ? l->file.head.size : l->last.head.size;
 	struct buf details = BUF_INIT;
-	bool news;
 
-	buf_addf(&details, "entries=%" PRIu64 " published=%" PRIu64, l->now.size, l->file.head.size > l->last.head.size ? l->file.head.size : l->last.head.size);
+	buf_addf(&details, "entries=%" PRIu64 " published=%" PRIu64, l->now.size, published);
 	if (words && *words)
 		buf_addf(&details, " (%s)", words);
-	news = t != l->trouble || !span_eq(buf_span(&details), buf_span(&l->details));
-	l->trouble = t;
-	l->d->ledger_trouble = troubles[t].wire;
-	buf_clear(&l->details);
-	buf_add(&l->details, buf_span(&details));
-	buf_release(&details);
-	if (!news && clock_now() < l->said + REMIND)
-		return;
-	l->said = clock_now();
-	log_warn("ledger: %swhy=%s %s: %s; receipts wait", troubles[t].alarm ? "alarm " : "", troubles[t].wire, buf_str(&l->details), troubles[t].words);
-	if (news && troubles[t].alarm)
+	l->d->ledger_trouble = trouble_wire(kind);
+	l->looked &= !trouble_is_alarm(kind);
+	if (trouble_found(&l->trouble, kind, buf_span(&details)) && trouble_is_alarm(kind))
 		raise_alarm(l);
+	buf_release(&details);
 }
 
 static void all_is_well(struct ledger *l)
 {
-	if (l->trouble != TROUBLE_NONE)
-		log_info("ledger: %s is over, entries=%" PRIu64, troubles[l->trouble].wire, l->now.size);
-	l->trouble = TROUBLE_NONE;
+	trouble_over(&l->trouble);
 	l->d->ledger_trouble = NULL;
-	buf_clear(&l->details);
 }
 
 /* ---- rounds ---- */
@@ -201,7 +128,7 @@ static usec next_look(struct ledger *l)
 	if (l->woken || l->added > 0)
 		l->looks = LOOKS;
 	l->woken = false;
-	if (!l->held || l->trouble != TROUBLE_NONE || l->looks == 0)
+	if (!l->held || l->trouble.kind != TROUBLE_NONE || l->looks == 0)
 		return IDLE;
 	soon = l->added > 0 ? 0 : SOON << (LOOKS - l->looks);
 	l->looks--;
@@ -215,7 +142,7 @@ static void round_end(struct ledger *l)
 		wait_for(l, next_look(l));
 }
 
-static void round_fail(struct ledger *l, enum trouble t, const char *words)
+static void round_fail(struct ledger *l, enum trouble_kind t, const char *words)
 {
 	complain(l, t, words);
 	round_end(l);
@@ -269,7 +196,7 @@ static void on_kept(void *arg, bool ok, const char *words)
 
 	if (!ok) {
 		round_fail(l, TROUBLE_UNWRITABLE, words);
-	} else if (!published_read(&l->file, buf_span(&l->note), buf_span(&l->origin), l->keys, l->n_keys, &why)) {
+	} else if (!published_read(&l->file, buf_span(&l->note), buf_span(&l->origin.name), l->origin.keys, l->origin.n, &why)) {
 		round_fail(l, TROUBLE_UNSIGNED, buf_str(&why));
 	} else {
 		l->published_at = clock_now();
@@ -286,7 +213,7 @@ static void publish(struct ledger *l)
 
 	if (l->failed)
 		round_fail(l, TROUBLE_UNSIGNED, "no signature");
-	else if (!published_read(&made, buf_span(&l->note), buf_span(&l->origin), l->keys, 1, &why) || !head_eq(&made.head, &l->now))
+	else if (!published_read(&made, buf_span(&l->note), buf_span(&l->origin.name), l->origin.keys, 1, &why) || !head_eq(&made.head, &l->now))
 		round_fail(l, TROUBLE_UNSIGNED, buf_str(&why));
 	else
 		keeper_put(l->keeper, buf_span(&l->note));
@@ -303,7 +230,7 @@ static void on_noted(void *arg, struct span signature)
 	l->failed |= signature.n == 0;
 	buf_clear(&l->note);
 	note_start(&l->note, buf_span(&l->text));
-	note_sign(&l->note, &l->keys[0], signature);
+	note_sign(&l->note, &l->origin.keys[0], signature);
 	if (--l->open == 0)
 		publish(l);
 }
@@ -322,7 +249,7 @@ static void on_sealed(void *arg, struct span der)
 static void sign(struct ledger *l)
 {
 	buf_clear(&l->text);
-	checkpoint_write(&l->text, buf_span(&l->origin), l->now.size, &l->now.root);
+	checkpoint_write(&l->text, buf_span(&l->origin.name), l->now.size, &l->now.root);
 	l->open = 2;
 	l->failed = false;
 	signer_ask(l->d->signer, SIGNER_NOTE, buf_span(&l->text), on_noted, l);
@@ -381,7 +308,7 @@ static void found_good(struct ledger *l)
 
 static void judge(struct ledger *l)
 {
-	static const enum trouble why[] = {
+	static const enum trouble_kind why[] = {
 		[PUBLISHED_BEHIND] = TROUBLE_BEHIND, [PUBLISHED_FORKED] = TROUBLE_FORKED, [PUBLISHED_WRONG_ROOT] = TROUBLE_WRONG_ROOT,
 	};
 	enum published_judgement j = published_judge(&l->file, &l->now, l->tiles);
@@ -447,7 +374,7 @@ static void on_last(void *arg, enum pg_answer a, const struct pg_rows *rows, con
 	} else if (a == PG_DONE) {
 		pg_bytea(rows, 0, 0, &note);
 		if (!span_eq(buf_span(&note), buf_span(&l->last.note)))
-			foreign = !published_read(&l->last, buf_span(&note), buf_span(&l->origin), l->keys, l->n_keys, &why);
+			foreign = !published_read(&l->last, buf_span(&note), buf_span(&l->origin.name), l->origin.keys, l->origin.n, &why);
 	}
 	if (foreign) {
 		complain(l, TROUBLE_FOREIGN, buf_str(&why));
@@ -490,7 +417,7 @@ static bool file_read(struct ledger *l)
 		complain(l, TROUBLE_UNREADABLE, buf_str(&octets));
 		break;
 	case KEEPER_READ:
-		l->file_good = published_read(&l->file, buf_span(&octets), buf_span(&l->origin), l->keys, l->n_keys, &why);
+		l->file_good = published_read(&l->file, buf_span(&octets), buf_span(&l->origin.name), l->origin.keys, l->origin.n, &why);
 		if (!l->file_good)
 			complain(l, TROUBLE_FILE_FOREIGN, buf_str(&why));
 		break;
@@ -531,7 +458,7 @@ void ledger_kick(struct ledger *l)
 	if (l->running || l->stopped)
 		return;
 	l->looks = LOOKS;
-	if (l->trouble != TROUBLE_NONE && evtimer_pending(l->timer, NULL))
+	if (l->trouble.kind != TROUBLE_NONE && evtimer_pending(l->timer, NULL))
 		return;                 /* looked at from time to time */
 	if (pause > 0)
 		wait_for(l, pause);
@@ -561,14 +488,9 @@ struct ledger *ledger_new(struct daemon *d)
 {
 	static const struct cable_hooks hooks = { on_state, on_notify };
 	struct ledger *l = mem_new(sizeof *l);
-	struct buf error = BUF_INIT;
 
 	l->d = d;
-	conf_add_origin(&l->origin, d->conf);
-	if (!vkey_make(&l->keys[0], buf_span(&l->origin), VKEY_ED25519, signer_public(d->signer)) ||
-	    !read_old_keys(d->conf->ledger_old_keys, l->keys + 1, &l->n_keys, &error))
-		log_fatal("ledger: %s", error.n ? buf_str(&error) : "ledger_origin cannot be the name of a key");
-	l->n_keys++;
+	origin_init(&l->origin, d->conf, signer_public(d->signer));
 	published_clear(&l->file);
 	published_clear(&l->last);
 	l->tiles = tiles_new();
@@ -604,21 +526,15 @@ void ledger_free(struct ledger *l)
 	tiles_free(l->tiles);
 	published_release(&l->file);
 	published_release(&l->last);
-	buf_release(&l->origin);
+	origin_release(&l->origin);
 	buf_release(&l->text);
 	buf_release(&l->note);
 	buf_release(&l->cms);
-	buf_release(&l->details);
+	trouble_release(&l->trouble);
 	free(l);
 }
 
-const char *ledger_origin(const struct ledger *l)
+const struct origin *ledger_origin(const struct ledger *l)
 {
-	return buf_str(&l->origin);
-}
-
-const struct vkey *ledger_keys(const struct ledger *l, size_t *n)
-{
-	*n = l->n_keys;
-	return l->keys;
+	return &l->origin;
 }

@@ -21,12 +21,12 @@
 #ifndef KEP_LEDGER_H
 #define KEP_LEDGER_H
 
-#include "libkep/note.h"
 #include "policyd/daemon.h"
+#include "policyd/origin.h"
 
 struct ledger;
 
-/* d->signer must be attached; d->conf is checked (ledger_fits()).  Keeps
+/* d->signer must be attached; d->conf fits (origin.h).  Keeps
  * d->ledger_trouble from now on. */
 struct ledger *ledger_new(struct daemon *d);
 /* There may be work, or the schema is known now. */
@@ -38,11 +38,7 @@ bool ledger_busy(const struct ledger *l);
 /* Before event_base_free() and signer_free(). */
 void ledger_free(struct ledger *l);
 
-/* conf ledger_origin, or what stands for it. */
-const char *ledger_origin(const struct ledger *l);
-/* The key that signs checkpoints, and former ones. */
-const struct vkey *ledger_keys(const struct ledger *l, size_t *n);
-/* Are the keys of conf good for it?  false: *error. */
-bool ledger_fits(const struct conf *conf, struct buf *error);
+/* Name and keys; borrowed. */
+const struct origin *ledger_origin(const struct ledger *l);
 
 #endif

@@ -17,7 +17,8 @@ policyd_kep_policyd_SOURCES = \
 	policyd/cable.c policyd/cable.h policyd/database.c policyd/database.h \
 	policyd/http.c policyd/http.h \
 	policyd/flush.c policyd/flush.h \
-	policyd/keeper.c policyd/keeper.h policyd/ledger.c policyd/ledger.h policyd/ledger.def \
+	policyd/keeper.c policyd/keeper.h policyd/ledger.c policyd/ledger.h \
+	policyd/origin.c policyd/origin.h policyd/trouble.c policyd/trouble.h policyd/trouble.def \
 	policyd/fetch.c policyd/fetch.h policyd/pause.c policyd/pause.h \
 	policyd/revocation.c policyd/revocation.h policyd/tsa.c policyd/tsa.h \
 	policyd/alarm.c policyd/alarm.h policyd/cosigner.c policyd/cosigner.h \

@@ -23,6 +23,7 @@
 #include "policyd/http.h"
 #include "policyd/ledger.h"
 #include "policyd/listen.h"
+#include "policyd/origin.h"
 #include "policyd/outbox.h"
 #include "policyd/policy.h"
 #include "policyd/service.h"
@@ -106,7 +107,7 @@ static bool conf_fits(const struct conf *c, struct buf *error)
 	return required(error, "receipt_from", c->receipt_from, "kep@hs01.kep.tr") &&
 	    required(error, "track_domain", c->track_domain, "evt.hs01.kep.tr") &&
 	    required(error, "policy_socket", c->policy_socket, "unix:/run/kep/policy.sock") && flush_fits(c->postqueue, error) && tsa_fits(c, error) && witness_fits(c, error) &&
-	    ledger_fits(c, error);
+	    origin_fits(c, error);
 }
 
 static bool conf_load(struct conf *c, const struct options *o, struct buf *error)

@@ -214,7 +214,7 @@ static struct receipt receipt_of(const struct job *j)
 	span_cut(&domain, '@');
 	return (struct receipt){ .evidence = buf_span(&j->body), .from = span_str(conf->receipt_from), .to = span_str(j->recipient),
 	                         .provider = span_str(conf->provider_name), .domain = domain, .time_zone = conf->time_zone,
-	                         .ledger = span_str(ledger_origin(j->outbox->d->ledger)), .index = j->index,
+	                         .ledger = buf_span(&ledger_origin(j->outbox->d->ledger)->name), .index = j->index,
 	                         .proof = buf_span(&j->proof), .checkpoint = buf_span(&j->cms), .stamp = buf_span(&j->stamp) };
 }
 
@@ -248,11 +248,10 @@ enum proved { PROVED, PROOF_LACKING, NOT_PROVED };
 /* The head that a note states; the note of the last job is looked at once. */
 static bool head_of(struct outbox *o, const struct job *j, struct buf *why)
 {
-	size_t n;
-	const struct vkey *keys = ledger_keys(o->d->ledger, &n);
+	const struct origin *origin = ledger_origin(o->d->ledger);
 
 	return (o->seen.known && span_eq(buf_span(&o->seen.note), buf_span(&j->note))) ||
-	    published_read(&o->seen, buf_span(&j->note), span_str(ledger_origin(o->d->ledger)), keys, n, why);
+	    published_read(&o->seen, buf_span(&j->note), buf_span(&origin->name), origin->keys, origin->n, why);
 }
 
 /* A proof that does not lead from this body to that root is never sent. */

@@ -39,13 +39,12 @@ static bool on_file(void *arg, const char *file, struct span octets, struct buf 
 {
 	struct witness_folder *f = arg;
 	struct buf why = BUF_INIT;
-	size_t n;
-	const struct vkey *ours = ledger_keys(f->d->ledger, &n);
+	const struct origin *ours = ledger_origin(f->d->ledger);
 	struct checkpoint head;
 	struct note note;
-	bool good = checkpoint_open(octets, ours, n, &note, &head, &why) == CHECKPOINT_GOOD;
+	bool good = checkpoint_open(octets, ours->keys, ours->n, &note, &head, &why) == CHECKPOINT_GOOD;
 
-	if (good && !span_is(head.origin, ledger_origin(f->d->ledger))) {
+	if (good && !span_eq(head.origin, buf_span(&ours->name))) {
 		buf_adds(&why, "it is of another ledger");
 		good = false;
 	}
