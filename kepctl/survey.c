@@ -12,6 +12,7 @@
 
 #define STRIDE  65536           /* leaves of one query */
 #define RETENTION ((usec)20 * 365 * 86400 * 1000000)    /* leap days are given away */
+#define PRUNING_MAX ((size_t)16 << 20)  /* octets of evidence that bodies were removed */
 #define EPOCH   ((usec)946684800 * 1000000)     /* PostgreSQL counts from 2000-01-01 */
 
 enum { INDEX, HASH, ID, BODY, RECORDED, KEP_ID, RECIPIENT, OUTCOME, EVENT_TEXT, EVENT, PREVIOUS, SOUND, COLUMNS };
@@ -29,7 +30,7 @@ struct passing {
 	uint64_t        due;            /* size at which the heads want the root */
 	usec            before;         /* evidence was recorded by then */
 	struct pruning *prunings;       /* by first leaf */
-	size_t          n_prunings, pruning;
+	size_t          n_prunings, room, pruning;
 };
 
 /* -- binary values ------------------------------------------------------------- */
@@ -41,6 +42,15 @@ static uint64_t big_endian(struct span s)
 	for (size_t i = 0; i < s.n && i < 8; i++)
 		v = v << 8 | (unsigned char)s.p[i];
 	return v;
+}
+
+/* A timestamptz; infinity, too, stays so far from the ends that one may reckon with it. */
+static usec time_of(struct span s)
+{
+	static const usec far = INT64_MAX / 4;
+	int64_t t = (int64_t)big_endian(s);
+
+	return (t > far ? far : t < -far ? -far : t) + EPOCH;
 }
 
 static bool is_true(struct span s)
@@ -110,7 +120,7 @@ static void check_columns(struct passing *p, uint64_t index, const struct span *
 		.recipient = big_endian(v[RECIPIENT]),
 	};
 	const char *column = columns_differ(&c, v[BODY]);
-	usec recorded = (usec)big_endian(v[RECORDED]) + EPOCH, event = (usec)big_endian(v[EVENT]) + EPOCH;
+	usec recorded = time_of(v[RECORDED]), event = time_of(v[EVENT]);
 
 	a->row[AUDIT_COLUMNS].seen++;
 	a->row[AUDIT_TIMES].seen++;
@@ -138,7 +148,7 @@ static void check_pruned(struct passing *p, uint64_t index, const struct span *v
 		audit_leaf(a, AUDIT_BODIES, index, "evidence %.*s is gone", (int)v[ID].n, v[ID].p);
 	else if (!one)
 		audit_leaf(a, AUDIT_BODIES, index, "the octets of evidence %.*s are gone, and no evidence says that they were removed", (int)v[ID].n, v[ID].p);
-	else if (one->at < (usec)big_endian(v[EVENT]) + EPOCH + RETENTION)
+	else if (one->at < time_of(v[EVENT]) + RETENTION)
 		audit_leaf(a, AUDIT_BODIES, index, "the octets of evidence %.*s were removed before their 20 years were over", (int)v[ID].n, v[ID].p);
 	else
 		p->survey->pruned++;
@@ -228,17 +238,49 @@ static const struct pg_rows *ask(struct survey *s, const char *sql)
 	return s->status == EX_OK ? ctl_ask(s->ctl, s->db, sql, NULL, &s->status) : NULL;
 }
 
+static void add_pruning(struct passing *p, const jdoc *range, usec at)
+{
+	int64_t first = jdoc_int(range, "first", -1), last = jdoc_int(range, "last", -1);
+
+	if (first < 0 || last < first)
+		return;
+	if (p->n_prunings == p->room) {
+		p->room = p->room ? 2 * p->room : 64;
+		p->prunings = mem_grow(p->prunings, p->room * sizeof *p->prunings);
+	}
+	p->prunings[p->n_prunings++] = (struct pruning){ (uint64_t)first, (uint64_t)last, at };
+}
+
+/* Evidence that cannot be read says nothing; its own leaf tells that it was changed. */
+static bool hear_pruning(void *arg, const struct span *v, size_t n)
+{
+	jdoc *d = n == 1 ? jdoc_parse(v[0], PRUNING_MAX, NULL) : NULL;
+	const jdoc *ranges = d ? jdoc_get(d, "leaves") : NULL;
+	usec at;
+
+	if (d && clock_parse(jdoc_text(d, "event_time"), &at))
+		for (size_t i = 0; i < jdoc_count(ranges); i++)
+			add_pruning(arg, jdoc_at(ranges, i), at);
+	jdoc_free(d);
+	return true;
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct pruning *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
 static void read_prunings(struct passing *p)
 {
-	const struct pg_rows *rows = ask(p->survey, "SELECT first, last, at FROM kep.prunings ORDER BY first, last");
+	struct buf error = BUF_INIT;
 
-	p->n_prunings = rows ? pg_rows_count(rows) : 0;
-	p->prunings = mem_array(p->n_prunings ? p->n_prunings : 1, sizeof *p->prunings);
-	for (size_t i = 0; i < p->n_prunings; i++) {
-		p->prunings[i].first = number(rows, i, 0);
-		p->prunings[i].last = number(rows, i, 1);
-		clock_parse(pg_value(rows, i, 2), &p->prunings[i].at);
-	}
+	if (!db_copy(p->survey->db, "SELECT body FROM kep.evidences WHERE outcome = 'P.1' AND body IS NOT NULL", hear_pruning, p, &error))
+		p->survey->status = ctl_fail_sql(p->survey->ctl, &error);
+	if (p->n_prunings)
+		qsort(p->prunings, p->n_prunings, sizeof *p->prunings, by_first);
+	buf_release(&error);
 }
 
 static usec cpu_now(void)

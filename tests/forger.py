@@ -199,6 +199,7 @@ class Forger:
         size = rng.choice(self.sizes)
         column, lowest = rng.choice([("event_time = event_time - interval '1 second'", i), ("event_time = event_time + interval '1 microsecond'", i),
                                      ("recorded_at = recorded_at - interval '1 day'", i), ("recorded_at = recorded_at + interval '1 day'", i),
+                                     ("event_time = 'infinity'", i), ("event_time = '-infinity'", i), ("recorded_at = 'infinity'", i), ("recorded_at = '-infinity'", i),
                                      ("retain_until = event_time + interval '19 years'", i), ("body", i), ("stamp", stamp - 1), ("checkpoint", None)])
         if column == "body":
             octets = self.ledger.bodies[i]

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import subprocess
+import time
 
 import pytest
 from conftest import TESTS                          # noqa: F401 (TESTS on sys.path)
@@ -111,6 +112,34 @@ def test_what_is_not_looked_at_is_said(store):
     status, out, _ = store.run("fsck", "--json")
     said = json.loads(out)
     assert status == 0 and [n for n, s in states(said).items() if s == "skipped"] == ["signatures", "seals", "stamps", "witnesses", "published"]
+
+
+def test_pruned(store):
+    """Bodies removed after their 20 years, as the schema does it: fsck passes and counts them; evidence of it that says less does not cover them."""
+    store.vault.copy("aged")
+    psql = lambda sql: store.vault.psql(sql, "aged")                                            # noqa: E731
+    rng = scribe.random.Random(9)
+    old = [scribe.evidence(rng, time.time() - 21 * 365.25 * 86400) for _ in range(4)]
+    database, store.vault.database = store.vault.database, "aged"
+    try:
+        store.vault.add([(e, scribe.canonical(e)) for e in old])
+        while store.vault.extend(1000) < LEAVES + 4:
+            pass
+        body = scribe.canonical({"actor": "kep_operator", "count": 2, "event": "Pruning", "event_time": scribe.moment(time.time() - 30), "form": "kep-prune-1",
+                                 "id": "019ab1c2-0000-7000-8000-00000000000a", "leaves": [{"first": LEAVES, "last": LEAVES + 1}], "outcome": "P.1"})
+        psql("INSERT INTO kep.evidence (id, kep_id, recipient_index, outcome, event_time, body, digest, retain_until) SELECT u, u, 0, 'P.1', "
+             f"{vault.text(scribe.moment(time.time() - 30))}, b, sha256(b), 'infinity' FROM (SELECT '019ab1c2-0000-7000-8000-00000000000a'::uuid AS u, {vault.hexed(body)} AS b) AS v")
+        prune = ("ALTER TABLE kep.evidence DISABLE TRIGGER ALL; UPDATE kep.evidence SET body = NULL, pruned_by = '019ab1c2-0000-7000-8000-00000000000a' "
+                 "WHERE id IN (SELECT evidence_id FROM kep.ledger_leaves WHERE index IN ({}))")
+        psql(prune.format(f"{LEAVES}, {LEAVES + 1}"))
+        status, said, _ = store.fsck(database="aged")
+        row = next(c for c in said["checks"] if c["name"] == "bodies")
+        assert (status, row["state"]) == (0, "passed") and row["note"].startswith("2 of them"), said
+        psql(prune.format(LEAVES + 3))
+        status, said, _ = store.fsck(database="aged")
+        assert (status, said["first_bad"]) == (1, LEAVES + 3), said
+    finally:
+        store.vault.database = database
 
 
 def test_witnesses(store):
