@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "libkep/checkpoint.h"
 #include "libkep/clock.h"
 #include "libkep/log.h"
 #include "libkep/mem.h"
@@ -118,8 +119,11 @@ static void lock_up(bool remote)
 }
 
 struct keys {
-	struct seal    *seal;
-	struct notekey *note;
+	struct seal       *seal;
+	struct notekey    *note;
+	struct buf         origin;      /* of the only checkpoints that are signed */
+	uint64_t           size;        /* of the last one */
+	struct merkle_hash root;
 };
 
 static bool keys_load(struct keys *k, const struct conf *conf, struct buf *error)
@@ -136,21 +140,42 @@ static void keys_release(struct keys *k)
 {
 	seal_free(k->seal);
 	notekey_free(k->note);
+	buf_release(&k->origin);
+}
+
+/* A checkpoint of our ledger that neither goes back nor contradicts the last one
+ * this process signed, whatever becomes of the parent. */
+static bool is_next(const struct keys *k, struct span text, struct checkpoint *c)
+{
+	if (!checkpoint_parse(text, c, NULL) || !span_eq(c->origin, buf_span(&k->origin)) || c->extension.n > 0)
+		return false;
+	return c->size > k->size || (c->size == k->size && merkle_eq(&c->root, &k->root));
+}
+
+static bool sign_note(struct keys *k, struct span text, unsigned char out[ED25519_SIGNATURE])
+{
+	struct checkpoint c;
+
+	if (!is_next(k, text, &c) || !notekey_sign(k->note, text, out))
+		return false;
+	k->size = c.size;
+	k->root = c.root;
+	return true;
 }
 
 /* An empty *out: not signed. */
-static void sign(const struct keys *k, char kind, struct span content, struct buf *out)
+static void sign(struct keys *k, char kind, struct span content, struct buf *out)
 {
 	unsigned char note[ED25519_SIGNATURE];
 
 	buf_clear(out);
 	if (kind == SIGNER_SEAL && !seal_sign(k->seal, content, clock_now(), out))
 		buf_clear(out);
-	if (kind == SIGNER_NOTE && notekey_sign(k->note, content, note))
+	if (kind == SIGNER_NOTE && sign_note(k, content, note))
 		buf_add(out, span_of((const char *)note, sizeof note));
 }
 
-static void sign_for_ever(int fd, const struct keys *k)
+static void sign_for_ever(int fd, struct keys *k)
 {
 	struct buf content = BUF_INIT, signature = BUF_INIT;
 	char kind;
@@ -179,11 +204,13 @@ static void child(int fd, const struct conf *conf)
 {
 	struct buf error = BUF_INIT;
 	struct privilege who = { 0 };
-	struct keys keys = { NULL, NULL };
+	struct keys keys = { .seal = NULL };
 
 	prctl(PR_SET_NAME, "kep-signer");
 	ignore_signals();
 	close_the_rest(&fd);
+	conf_add_origin(&keys.origin, conf);
+	merkle_empty(&keys.root);
 	if (keys_load(&keys, conf, &error) && privilege_find(&who, conf, &error) && privilege_drop(&who, &error) &&
 	    keys_ready(&keys, conf, &error)) {
 		lock_up(seal_is_remote(keys.seal) || notekey_is_remote(keys.note));

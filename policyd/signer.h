@@ -32,7 +32,8 @@ struct signer_child;
 
 enum signer_kind {
 	SIGNER_SEAL = 'C',      /* a detached CAdES-B signature by the seal, DER (cms.h) */
-	SIGNER_NOTE = 'N',      /* Ed25519 by the ledger's key, 64 octets (notekey.h) */
+	SIGNER_NOTE = 'N',      /* Ed25519 by the ledger's key, 64 octets (notekey.h): over a checkpoint of our origin that
+	                         * neither goes back behind the last one signed nor contradicts it, and over nothing else */
 };
 
 /* Fork the child and wait until it has loaded certificate and keys.  Call it as

@@ -46,6 +46,7 @@ KEP_UNIT_TESTS = \
 	tests/unit/canonical_test \
 	tests/unit/published_test \
 	tests/unit/keeper_test \
+	tests/unit/signchild_test \
 	$(KEP_UNIT_TESTS_END)
 KEP_UNIT_TESTS_END =
 
@@ -146,6 +147,10 @@ tests_unit_dsn_test_LDADD = policyd/libhop.a $(TEST_LIBS)
 tests_unit_published_test_SOURCES = tests/unit/published_test.c tests/unit/dice.h tests/unit/notary.h
 tests_unit_published_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_published_test_LDADD = policyd/libhop.a $(TEST_LIBS)
+
+tests_unit_signchild_test_SOURCES = tests/unit/signchild_test.c tests/unit/pki.h
+tests_unit_signchild_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_signchild_test_LDADD = policyd/libhop.a $(TEST_LIBS) $(EVENT_LIBS)
 
 tests_unit_keeper_test_SOURCES = tests/unit/keeper_test.c policyd/keeper.c
 tests_unit_keeper_test_CFLAGS = $(TEST_CFLAGS) $(EVENT_CFLAGS)
