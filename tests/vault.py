@@ -1,4 +1,5 @@
 """vault.py - a private PostgreSQL that holds a ledger: evidence by the thousand, checkpoints, time-stamps; for tests and make bench."""
+import atexit
 import os
 import random
 import subprocess
@@ -60,6 +61,7 @@ class Vault:
         if made.returncode:
             raise RuntimeError(made.stderr)
         self.host = made.stdout.strip()
+        atexit.register(self.stop)      # whatever becomes of the test
         self.copies = []
         self.psql(f"CREATE DATABASE {database} TEMPLATE template0 ENCODING UTF8", "postgres")
         for file in sorted(SQL.glob("migrations/[0-9]*.sql")):
@@ -133,6 +135,7 @@ class Vault:
         self.psql(f"CREATE DATABASE {name} TEMPLATE {self.database}", "postgres")
 
     def stop(self):
+        atexit.unregister(self.stop)
         subprocess.run([TESTS / "sql" / "server", "stop", self.host], check=False)
 
 
