@@ -23,6 +23,7 @@ Steps every conversation with kep-policyd knows, besides those of talk.py:
     memory start|grown KIB  not more than so much was needed since "start"
     alive                   is kep-policyd still running?
 """
+import contextlib
 import atexit
 import glob
 import importlib.machinery
@@ -137,7 +138,8 @@ class Postgres:
             first = int(f.readline())
         below = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], stdout=subprocess.PIPE, text=True).stdout
         for pid in [first, *map(int, below.split())]:
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):    # ended meanwhile
+                os.kill(pid, number)
 
 
 def make_pki(scratch):
