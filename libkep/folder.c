@@ -60,6 +60,15 @@ static bool wanted(const char *name, const char *const *ends)
 	return false;
 }
 
+/* A file that was removed or replaced since the folder was listed is not a fault;
+ * a link that leads nowhere is. */
+static bool has_gone(const char *file)
+{
+	struct stat st;
+
+	return lstat(file, &st) != 0 && errno == ENOENT;
+}
+
 static bool each_of(const char *path, const char *const *ends, size_t limit, folder_file *hear, void *arg, struct buf *error)
 {
 	struct dirent **entries = NULL;
@@ -72,9 +81,9 @@ static bool each_of(const char *path, const char *const *ends, size_t limit, fol
 		struct stat st;
 
 		if (take && stat(file, &st) != 0)
-			ok = folder_complain(error, file, strerror(errno));
+			ok = has_gone(file) || folder_complain(error, file, strerror(errno));
 		else if (take && S_ISREG(st.st_mode))
-			ok = hand_over(file, limit, hear, arg, error);
+			ok = hand_over(file, limit, hear, arg, error) || has_gone(file);
 		free(file);
 		free(entries[i]);
 	}

@@ -13,7 +13,8 @@ bool folder_complain(struct buf *error, const char *file, const char *what);
 bool folder_read(const char *file, size_t limit, struct buf *octets, struct buf *error);
 /* Hand over the file `path`, or in the order of their names every regular file of
  * the folder `path` that ends in one of `ends` (NULL at the end; case does not
- * matter) and does not begin with '.'.  false: *error names file and reason. */
+ * matter) and does not begin with '.'.  A file that is removed meanwhile is left
+ * out.  false: *error names file and reason. */
 bool folder_each(const char *path, const char *const *ends, size_t limit, folder_file *hear, void *arg, struct buf *error);
 /* A number that becomes another one when the file `path`, or a file of the
  * folder, is changed, replaced, added or removed; their content is not read. */

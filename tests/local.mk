@@ -1,6 +1,7 @@
 # tests: units (cmocka), golden conversations, sql (pgTAP), e2e (pytest over a private Postfix), bench.
 KEP_UNIT_TESTS = \
 	tests/unit/base_test \
+	tests/unit/folder_test \
 	tests/unit/kepctl_test \
 	tests/unit/digest_test \
 	tests/unit/session_test \
@@ -70,6 +71,10 @@ tests_unit_kepctl_test_LDADD = $(KEP_SQL_LIBS) $(TEST_LIBS)
 tests_unit_base_test_SOURCES = tests/unit/base_test.c
 tests_unit_base_test_CFLAGS = $(TEST_CFLAGS)
 tests_unit_base_test_LDADD = $(TEST_LIBS)
+
+tests_unit_folder_test_SOURCES = tests/unit/folder_test.c
+tests_unit_folder_test_CFLAGS = $(TEST_CFLAGS)
+tests_unit_folder_test_LDADD = $(TEST_LIBS)
 
 tests_unit_digest_test_SOURCES = tests/unit/digest_test.c
 tests_unit_digest_test_CFLAGS = $(TEST_CFLAGS)

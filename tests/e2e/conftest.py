@@ -133,6 +133,20 @@ def pytest_runtest_makereport(item, call):
                     report.sections.append((f"{house.domain}: kep-{one.name} is gone", "\n".join(house.daemons.log(one.name).splitlines()[-20:])))
 
 
+@pytest.fixture(autouse=True)
+def nobody_died():
+    """A daemon that ends in a test fails this test, not the next ones: they find it started again."""
+    yield
+    fallen = []
+    for house in houses:
+        for one in (house.daemons.policyd, house.daemons.milter):
+            if one.pid_file.exists() and not one.pid():
+                one.alive(one.child.pid)
+                fallen.append(f"{house.domain}: kep-{one.name} ended with status {one.child.returncode}:\n" + "\n".join(one.since_start().splitlines()[-10:]))
+                house.daemons.restart("milter" if one is house.daemons.milter else "policyd")
+    assert not fallen, "\n".join(fallen)
+
+
 def on_their_way(house):
     try:
         rows = house.postgres.sql("SELECT now(), o.* FROM (SELECT evidence_id, recipient, owner, attempts, due_at, stored_at, error "

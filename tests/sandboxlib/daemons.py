@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 from pathlib import Path
 
 from .process import Program, Trouble, memory, run, until
@@ -155,6 +156,8 @@ class Daemons:
             one = self.daemon(folder)
             for path in sockets[folder]:
                 until(f"kep-{folder} on {path}", lambda one=one, path=path: self.gone(one) or self.answers(path))
+        if not folders or "milter" in folders:
+            until("kep-milter to serve", lambda: self.gone(self.milter) or self.negotiates(self.milter_socket))
 
     @staticmethod
     def gone(one):
@@ -168,6 +171,17 @@ class Daemons:
             client.settimeout(2)
             client.connect(str(path))
             return True
+
+    @staticmethod
+    def negotiates(path):
+        """The milter's socket is there before its trust is read: only an answer tells that it serves."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(2)
+            client.connect(str(path))
+            client.sendall(struct.pack(">IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF))
+            answer = client.recv(5)
+            client.sendall(struct.pack(">Ic", 1, b"Q"))
+            return answer[4:] == b"O"
 
     def stop(self):
         for one in (self.milter, self.policyd):

@@ -101,10 +101,17 @@ class Program:
         if self.pid():
             return
         with open(self.log, "ab") as log:
+            self.mark = log.tell()
             child = subprocess.Popen([str(c) for c in self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                                      start_new_session=True, env=None if env is None else {**os.environ, **env})
         self.pid_file.write_text(f"{child.pid} {born(child.pid) or '-'}\n")
         self.child = child
+
+    def since_start(self):
+        """What it has said since start(), or ever where another process started it."""
+        with open(self.log, "rb") as log:
+            log.seek(getattr(self, "mark", 0))
+            return log.read().decode("utf-8", "replace")
 
     def send(self, number):
         pid = self.pid()
